@@ -1,0 +1,102 @@
+"""Options and fixtures of the conformance suite; see README.md for how a test uses them."""
+
+import itertools
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+sys.dont_write_bytecode = True
+
+from harness import host, sandbox  # noqa: E402
+from harness.box import Box  # noqa: E402
+from harness.bundle import Template  # noqa: E402
+from harness.report import Report  # noqa: E402
+from harness.runtime import kind_of  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+LIMIT = 60  # seconds that a test may take before it counts as hung
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("conformance")
+    group.addoption("--runtime", default=str(HERE.parent / "build" / "tare"), metavar="PATH")
+    group.addoption("--results", metavar="FILE", help="write every outcome to FILE as JSON")
+    group.addoption("--keep-going-dirty", action="store_true", help="do not fail tests that leak")
+
+
+def pytest_configure(config):
+    runtime = os.path.abspath(config.getoption("--runtime"))
+    if not config.option.collectonly:
+        if os.geteuid() != 0:
+            pytest.exit("the conformance suite needs root", 3)
+        if not os.access(runtime, os.X_OK):
+            pytest.exit(f"no runtime at {runtime}: build it or name one with --runtime", 3)
+        config.scratch = pathlib.Path(sandbox.enter())
+    config.option.runtime = runtime
+    config.pluginmanager.register(Report(kind_of(runtime), config.getoption("--results")))
+
+
+@pytest.fixture(scope="session")
+def scratch(pytestconfig):
+    """A directory for the session, on a tmpfs of its own; its path is short enough for sockets."""
+    return pytestconfig.scratch
+
+
+@pytest.fixture(scope="session")
+def template(scratch):
+    return Template(scratch)
+
+
+@pytest.fixture(scope="session")
+def binary(pytestconfig):
+    return pytestconfig.getoption("--runtime")
+
+
+@pytest.fixture(scope="session")
+def kind(binary):
+    """`tare`, `runc`, `crun` or `youki`."""
+    return kind_of(binary)
+
+
+@pytest.fixture(scope="session")
+def serial():
+    return itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request):
+    """A test that hangs fails, and the next one has its turn."""
+
+    def give_up(number, frame):
+        raise TimeoutError(f"{request.node.name} took more than {LIMIT} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def box(request, scratch, template, binary, serial):
+    """A container to be; afterwards the host must be as it was before."""
+    needs = request.node.get_closest_marker("needs_controller")
+    if needs:
+        there = (host.CGROUPS / "cgroup.controllers").read_text().split()
+        missing = [name for name in needs.args if name not in there]
+        if missing:
+            pytest.skip(f"no {', '.join(missing)} controller in this cgroup2 tree")
+    number = next(serial)
+    before = host.Snapshot.take()
+    made = Box(scratch / str(number), binary, template, f"box{number}")
+    yield made
+    try:
+        made.clear()
+        after = before.settled(made.runtime.root)
+    finally:
+        made.scrub()
+    if not request.config.getoption("--keep-going-dirty"):
+        assert after == before, "left behind after delete --force"

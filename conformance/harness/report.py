@@ -1,0 +1,46 @@
+"""Turns the known failures of peers into outcomes, and writes all outcomes to a file for `run`."""
+
+import json
+
+import pytest
+
+
+class Report:
+    """A pytest plugin: one outcome per test, `pass`, `fail`, `known`, `stale` or `skip`."""
+
+    def __init__(self, kind, path):
+        self.kind, self.path = kind, path
+        self.outcomes, self.reasons = {}, {}
+
+    def pytest_collection_modifyitems(self, items):
+        for item in items:
+            for marker in item.iter_markers("peer"):
+                if self.kind in marker.kwargs:
+                    reason = marker.kwargs[self.kind]
+                    item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
+            for marker in item.iter_markers("tare"):
+                if self.kind != "tare":
+                    reason = f"only tare: {' '.join(marker.args)}"
+                    item.add_marker(pytest.mark.skip(reason=reason))
+
+    def pytest_runtest_logreport(self, report):
+        name = report.nodeid
+        if hasattr(report, "wasxfail"):
+            outcome = "stale" if report.passed else "known"
+            self.reasons[name] = report.wasxfail
+        elif report.failed:
+            outcome = "fail"
+        elif report.skipped:
+            outcome = "skip"
+            self.reasons[name] = report.longrepr[2].removeprefix("Skipped: ")
+        else:
+            outcome = "pass"
+        # setup and teardown pass unseen; a failed one spoils the test.
+        if report.when == "call" or outcome not in ("pass", "stale"):
+            if self.outcomes.get(name) not in ("fail", "known"):
+                self.outcomes[name] = outcome
+
+    def pytest_sessionfinish(self):
+        if self.path:
+            with open(self.path, "w", encoding="utf-8") as file:
+                json.dump({"outcomes": self.outcomes, "reasons": self.reasons}, file)
