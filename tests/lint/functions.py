@@ -49,8 +49,8 @@ def complexity(tree):
 
 
 def _documented(lines, index):
-    """Whether the line before `index`, past what belongs to the declaration, ends a comment."""
-    while index >= 0 and re.match(r"\s*(template|requires|\[\[|inline$|static$)", lines[index]):
+    """Whether a comment stands above, with nothing between but declarations of the same group."""
+    while index >= 0 and re.match(r"\s*[^\s/*].*(?:[;,(>)=\]]|inline|static|const)\s*$", lines[index]):
         index -= 1
     return index >= 0 and re.match(r"\s*(//|\*)|.*\*/\s*$", lines[index]) is not None
 
@@ -66,19 +66,16 @@ def _explains_itself(line, name):
 
 def header_comments(tree):
     """every function that a header offers has a sentence that says what it does"""
-    documented = {}
-    for tag in sorted(ctags(tree, "p", [p for p in tree.below("src", "include") if p.endswith(".hpp")]),
-                      key=lambda tag: (tag["path"], tag["line"])):
+    headers = [path for path in tree.below("src", "include") if path.endswith(".hpp")]
+    for tag in ctags(tree, "p", headers):
         path, name, number = tag["path"], tag["name"], tag["line"]
-        lines = tree.text(path).split("\n")
-        line = lines[number - 1]
         if tag.get("access") == "private":
             continue
+        lines = tree.text(path).split("\n")
         constructor = name == tag.get("scope", "").split("::")[-1]
-        if _explains_itself(line, name) or constructor or _documented(lines, number - 2):
-            documented[path, name] = True
-        # Overloads stand together under one sentence.
-        elif (path, name) not in documented:
+        if constructor or _explains_itself(lines[number - 1], name):
+            continue
+        if not _documented(lines, number - 2):
             yield Finding(path, number, f"{name} has no sentence above it")
 
 

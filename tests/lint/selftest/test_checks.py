@@ -48,7 +48,7 @@ BAD = [
     (text.forbidden_in_product, {"src/sys/a.cpp": "std::thread t;\n"}, "one thread"),
     (text.forbidden_in_product, {"src/sys/a.cpp": "if (std::filesystem::exists(p)) {}\n"}, "symlinks"),
     (text.forbidden_in_product, {"src/sys/a.cpp": "int fd = mkstemp(name);\n"}, "--root"),
-    (text.links, {"README.md": "see https://blog.example" + ".net/x\n"}, "not one of the sources"),
+    (text.links, {"README.md": "see https:" + "//blog.example.net/x\n"}, "not one of the sources"),
     (text.commented_out, {"src/sys/a.cpp": "  // close(fd);\n"}, "close(fd);"),
     (text.commented_out, {"src/sys/a.cpp": "  // int n = 3;\n"}, "int n = 3;"),
     (text.names, {"src/sys/utils.cpp": "\n"}, "utils"),
