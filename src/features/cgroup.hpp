@@ -1,0 +1,66 @@
+/// linux.cgroupsPath: which cgroup v2 directory is the container's (config-linux.md, "Control groups").
+/// Made by the parent before init exists, which is cloned into it; killed, awaited and removed at
+/// delete. The cgroupfs driver.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "features/explain.hpp"
+#include "host/host.hpp"
+#include "spec/reader.hpp"
+#include "sys/fd.hpp"
+
+namespace tare::cgroup {
+
+struct Spec {
+  std::string path{};  ///< as written; empty where absent
+};
+
+struct Options {
+  std::string id{};
+  bool disabled = false;  ///< --cgroup-manager disabled: stay in the caller's cgroup
+  bool systemd = false;   ///< --systemd-cgroup: refused in plan() until the driver exists
+};
+
+struct Plan {
+  std::string mount_point{};  ///< "/sys/fs/cgroup"
+  std::string path{};         ///< "/a/b" below it; empty when cgroups are disabled
+  bool operator==(const Plan&) const = default;
+  bool enabled() const noexcept { return !path.empty(); }
+  /// The directory on the host.
+  std::string directory() const { return mount_point + path; }
+};
+
+Spec read(const spec::Reader& linux_object);
+/// Throws Error(spec) for a path that leaves the tree, Error(unsupported) without cgroup v2 and for the
+/// systemd driver.
+Plan plan(const Spec& spec, const Options& options, const Host& host);
+
+/// A cgroup that was made or taken over.
+struct Created {
+  sys::Fd directory{};                ///< O_RDONLY|O_DIRECTORY: for clone3 and for BPF
+  std::vector<std::string> made{};    ///< directories made on the way, outermost first, to undo
+};
+
+/// Makes the directory and its parents. One that exists must hold no process
+/// ("container's cgroup is not empty: N process(es) found") and not be frozen
+/// ("container's cgroup unexpectedly frozen").
+Created apply_in_parent(const Plan& plan);
+
+/// The processes in the cgroup at `directory` and below it.
+std::vector<int> processes(const std::string& directory);
+/// Kills everything in the cgroup and below (cgroup.kill), frozen or not. Nothing when it is gone.
+void kill_all(const std::string& directory);
+/// Waits, by poll on cgroup.events, until nothing is left in it; false after `timeout_ms`.
+bool await_empty(const std::string& directory, int timeout_ms);
+/// Removes the cgroup and those below it; true when it is gone. Throws Error(system).
+bool remove(const std::string& directory);
+/// cgroup.freeze, and waits by cgroup.events until it is so; Error(system) after `timeout_ms`.
+void set_frozen(const std::string& directory, bool frozen, int timeout_ms);
+/// Whether the cgroup is frozen; false when it is gone.
+bool is_frozen(const std::string& directory);
+
+void explain(const Plan& plan, Explain& out);
+
+}  // namespace tare::cgroup

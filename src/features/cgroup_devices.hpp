@@ -1,0 +1,47 @@
+/// linux.resources.devices: which devices the container may open and make, as an eBPF program on its
+/// cgroup (config-linux.md, "Allowed Device list"). Everything is denied but the default devices, mknod
+/// of any node, and what the rules allow, in order (GHSA-g54h-m393-cpwq: an absent list denies too).
+/// Attached by the parent before init exists.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "features/explain.hpp"
+#include "host/host.hpp"
+#include "spec/reader.hpp"
+#include "sys/bpf.hpp"
+#include "sys/fd.hpp"
+
+namespace tare::cgroup_devices {
+
+struct Rule {
+  bool allow = false;
+  char type = 'a';  ///< a, c or b
+  std::optional<std::uint32_t> major{};  ///< any where absent
+  std::optional<std::uint32_t> minor{};
+  bool read = false;
+  bool write = false;
+  bool mknod = false;
+  bool operator==(const Rule&) const = default;
+};
+
+struct Spec {
+  std::vector<Rule> rules{};
+};
+
+struct Plan {
+  std::vector<Rule> rules{};  ///< the config's, then the ones that a container cannot do without
+  bool operator==(const Plan&) const = default;
+};
+
+Spec read(const spec::Reader& linux_object);
+Plan plan(const Spec& spec, const Host& host);
+/// The program for the rules: the last rule that matches decides. Pure.
+std::vector<sys::BpfInstruction> compile(const std::vector<Rule>& rules);
+/// Loads and attaches the program. Throws Error(system).
+void apply_in_parent(const Plan& plan, sys::FdRef cgroup_directory);
+void explain(const Plan& plan, Explain& out);
+
+}  // namespace tare::cgroup_devices

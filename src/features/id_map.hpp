@@ -1,0 +1,49 @@
+/// linux.uidMappings and linux.gidMappings: who is who in a new user namespace (config-linux.md, "User
+/// namespace mappings"). Written by the parent to /proc/PID/{uid_map,gid_map,setgroups} of its own
+/// procfs while init waits; through newuidmap and newgidmap where the caller is not root.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "features/explain.hpp"
+#include "features/namespaces.hpp"
+#include "host/host.hpp"
+#include "spec/reader.hpp"
+
+namespace tare::id_map {
+
+struct Mapping {
+  std::uint32_t container_id = 0;
+  std::uint32_t host_id = 0;
+  std::uint32_t size = 0;
+  bool operator==(const Mapping&) const = default;
+};
+
+struct Spec {
+  std::vector<Mapping> uids{};
+  std::vector<Mapping> gids{};
+};
+
+struct Plan {
+  std::vector<Mapping> uids{};
+  std::vector<Mapping> gids{};
+  bool through_helpers = false;  ///< newuidmap and newgidmap write the maps
+  bool deny_setgroups = false;   ///< the kernel demands it of a caller without CAP_SETGID
+  bool operator==(const Plan&) const = default;
+};
+
+/// Throws Error(spec) for overlaps, size 0 and ids that run over 2^32 - 2.
+Spec read(const spec::Reader& linux_object);
+/// Throws Error(spec) for a new user namespace without mappings, and for mappings without one.
+Plan plan(const Spec& spec, const namespaces::Plan& namespaces, const Host& host);
+/// The host's id for a container's id; nullopt where it is not mapped. Identity with no mappings.
+std::optional<std::uint32_t> to_host(const std::vector<Mapping>& mappings, std::uint32_t id) noexcept;
+/// Writes the maps of process `pid`. Throws Error(system).
+void apply_in_parent(const Plan& plan, pid_t pid);
+void explain(const Plan& plan, Explain& out);
+
+}  // namespace tare::id_map

@@ -1,0 +1,55 @@
+/// root.path, root.readonly and linux.rootfsPropagation: the tree that becomes "/" (config.md, "Root").
+/// Cloned by the parent, attached over its own path in init's mount namespace, where hooks expect it,
+/// and made the root when all mounts are in place.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "features/explain.hpp"
+#include "host/host.hpp"
+#include "spec/reader.hpp"
+#include "sys/fd.hpp"
+#include "sys/path.hpp"
+
+namespace tare::rootfs {
+
+struct Spec {
+  std::string path{};
+  bool readonly = false;
+  std::uint64_t propagation = 0;  ///< MS_* and MS_REC of linux.rootfsPropagation, 0 where absent
+};
+
+/// What of the command line has a say.
+struct Options {
+  std::string bundle{};  ///< absolute
+  bool no_pivot = false;
+};
+
+struct Plan {
+  std::string path{};  ///< absolute
+  bool readonly = false;
+  bool no_pivot = false;
+  /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, with MS_REC, for the new namespace's root before
+  /// anything is mounted; MS_SLAVE|MS_REC where the config does not say.
+  std::uint64_t propagation = 0;
+  bool operator==(const Plan&) const = default;
+};
+
+/// Reads from the top of config.json. Throws Error(spec).
+Spec read(const spec::Reader& top);
+Plan plan(const Spec& spec, const Options& options, const Host& host);
+
+/// A detached clone of the rootfs and everything mounted below it. Throws Error(system).
+sys::Fd open_in_parent(const Plan& plan);
+/// Sets the namespace's propagation and attaches the clone over the rootfs path. Runs while host
+/// paths are still reachable for init. Gives the container's root.
+sys::Root attach_in_init(const Plan& plan, sys::Fd tree);
+/// Makes it the root, detaches everything else and, at the very end, makes it read-only and sets its
+/// propagation. Afterwards "/" is the container's.
+void enter_in_init(const Plan& plan, const sys::Root& root);
+/// Makes "/" read-only where the config asks for it: after masks, devices and hooks.
+void finish_in_init(const Plan& plan, const sys::Root& root);
+void explain(const Plan& plan, Explain& out);
+
+}  // namespace tare::rootfs

@@ -1,0 +1,43 @@
+/// What this machine can do, as facts. Probed once, before planning; planning itself asks the kernel
+/// nothing, so a test makes up any machine it likes by filling this in.
+#pragma once
+
+#include <sys/types.h>
+
+#include <set>
+#include <string>
+
+namespace tare {
+
+/// Where cgroup v2 is to be found.
+struct CgroupLayout {
+  /// The mount point of the cgroup2 tree: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside v1
+  /// controllers on a hybrid host. Empty when there is none.
+  std::string mount_point = "/sys/fs/cgroup";
+  bool hybrid = false;
+  /// This process's own cgroup below the mount point, "/" first. Filled when it was asked for.
+  std::string own = "/";
+  /// The controllers of the tree's root. Filled when it was asked for.
+  std::set<std::string> controllers{};
+};
+
+struct Host {
+  uid_t euid = 0;
+  gid_t egid = 0;
+  /// True when this process is not root in the initial user namespace.
+  bool rootless = false;
+  /// The highest capability number that the kernel knows.
+  int last_capability = 40;
+  CgroupLayout cgroup{};
+};
+
+/// Which facts, beyond the ones that are free, a command needs.
+struct HostQuestions {
+  bool own_cgroup = false;
+  bool controllers = false;
+};
+
+/// Asks the kernel. Throws Error(system).
+Host probe_host(const HostQuestions& questions);
+
+}  // namespace tare

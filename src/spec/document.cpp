@@ -1,0 +1,149 @@
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "spec/reader.hpp"
+
+namespace tare::spec {
+namespace {
+
+using nlohmann::json;
+
+// No field of the specification nests deeper than 8; without a bound, a hostile text could use up the
+// stack of whatever later walks the tree.
+constexpr std::size_t kMaxDepth = 64;
+
+struct Position {
+  std::size_t line = 1;
+  std::size_t column = 1;
+};
+
+Position position_of(std::string_view text, std::size_t offset) {
+  Position at;
+  for (const char c : text.substr(0, offset)) {
+    ++at.column;
+    if (c == '\n') at = {.line = at.line + 1, .column = 1};
+  }
+  return at;
+}
+
+// Builds the tree as the library's own handler does, and refuses duplicate names on the way: the
+// default handler keeps the last one in silence.
+class Builder : public nlohmann::json_sax<json> {
+ public:
+  explicit Builder(json& top) : top_(top) {}
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
+  bool number_float(number_float_t value, const string_t&) override { return add(value); }
+  bool string(string_t& value) override { return add(std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(json::object()); }
+  bool start_array(std::size_t) override { return open(json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& name) override {
+    const auto [member, is_new] = stack_.back()->emplace(name, nullptr);
+    if (!is_new) return refuse(fmt::format("duplicate name \"{}\"", name));
+    slot_ = &member.value();
+    return true;
+  }
+
+  bool parse_error(std::size_t offset, const std::string&,
+                   const nlohmann::detail::exception& exception) override {
+    offset_ = offset;
+    // The library says "[json.exception.parse_error.101] parse error at line 1, column 2: what".
+    const std::string text = exception.what();
+    const std::size_t colon = text.find(": ");
+    return refuse(colon == std::string::npos ? text : text.substr(colon + 2));
+  }
+
+  const std::string& fault() const { return fault_; }
+  std::optional<std::size_t> offset() const { return offset_; }
+
+ private:
+  template <typename Value>
+  bool add(Value&& value) {
+    place(json(std::forward<Value>(value)));
+    return true;
+  }
+
+  json& place(json value) {
+    json* target = &top_;
+    if (slot_ != nullptr) {
+      target = std::exchange(slot_, nullptr);
+    } else if (!stack_.empty()) {
+      target = &stack_.back()->emplace_back(nullptr);
+    }
+    *target = std::move(value);
+    return *target;
+  }
+
+  bool open(json container) {
+    if (stack_.size() == kMaxDepth) return refuse(fmt::format("nested deeper than {}", kMaxDepth));
+    stack_.push_back(&place(std::move(container)));
+    return true;
+  }
+
+  bool close() {
+    stack_.pop_back();
+    return true;
+  }
+
+  bool refuse(std::string fault) {
+    fault_ = std::move(fault);
+    return false;
+  }
+
+  json& top_;
+  std::vector<json*> stack_;
+  json* slot_ = nullptr;
+  std::string fault_;
+  std::optional<std::size_t> offset_;
+};
+
+bool find_path(const json& here, const json& wanted, std::string& path) {
+  if (&here == &wanted) return true;
+  const std::size_t length = path.size();
+  std::size_t index = 0;
+  for (auto child = here.begin(); here.is_structured() && child != here.end(); ++child, ++index) {
+    if (here.is_object()) {
+      // RFC 6901 writes "~" and "/" within a name as ~0 and ~1.
+      path += '/';
+      for (const char c : child.key()) path += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+    } else {
+      path += fmt::format("/{}", index);
+    }
+    if (find_path(*child, wanted, path)) return true;
+    path.resize(length);
+  }
+  return false;
+}
+
+}  // namespace
+
+Document::Document(std::string name, std::string_view text)
+    : name_(std::move(name)), top_(std::make_unique<json>()) {
+  Builder builder(*top_);
+  if (json::sax_parse(text, &builder)) return;
+  if (!builder.offset()) throw Error(ErrorKind::spec, fmt::format("{}: {}", name_, builder.fault()));
+  const Position at = position_of(text, *builder.offset() == 0 ? 0 : *builder.offset() - 1);
+  throw Error(ErrorKind::spec, fmt::format("{}: line {}, column {}: {}", name_, at.line, at.column,
+                                           builder.fault()));
+}
+
+Document::~Document() = default;
+
+Reader Document::top() const noexcept { return Reader(*this, *top_); }
+
+std::string Document::pointer_of(const nlohmann::json& value) const {
+  std::string path;
+  find_path(*top_, value, path);
+  return path;
+}
+
+}  // namespace tare::spec

@@ -1,0 +1,128 @@
+/// Reading JSON with types checked and faults named: "config.json /mounts/3/options/1: expected a
+/// string, found 7". A Reader borrows one value of a Document; it holds no path. Where a value lies is
+/// found again from the document's top when an error has to say so, so that reading costs nothing.
+///
+/// Unknown properties are ignored, as config.md ("Extensibility") orders; null is the same as absent,
+/// as it is for runc.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tare/error.hpp"
+
+namespace tare::spec {
+
+class Document;
+
+/// A word of the specification and what it stands for here.
+template <typename T>
+struct Word {
+  std::string_view name;
+  T value;
+};
+
+/// One value of a document. Copy it freely; it is valid as long as the Document.
+class Reader {
+ public:
+  Reader(const Document& document, const nlohmann::json& value) noexcept
+      : document_(&document), value_(&value) {}
+
+  /// The member `key` of this object, or nullopt when it is absent or null.
+  /// Throws Error(spec) when this is no object.
+  std::optional<Reader> find(std::string_view key) const;
+  /// The member `key`, which must be there. Throws Error(spec).
+  Reader at(std::string_view key) const;
+  /// The members of this object in the order of their names.
+  std::vector<std::pair<std::string, Reader>> members() const;
+  /// The elements of this array.
+  std::vector<Reader> items() const;
+
+  /// This value as what it must be. Each throws Error(spec) for any other type; strings must not hold
+  /// a NUL, which no system call could be given.
+  std::string string() const;
+  bool boolean() const;
+  std::vector<std::string> strings() const;
+  /// An integer within the range of T and of [low, high].
+  template <std::integral T>
+  T integer(T low = std::numeric_limits<T>::min(), T high = std::numeric_limits<T>::max()) const {
+    if constexpr (std::is_signed_v<T>) {
+      return static_cast<T>(signed_integer(low, high));
+    } else {
+      return static_cast<T>(unsigned_integer(low, high));
+    }
+  }
+  /// The value of the word that this string is; Error(spec) "unknown WHAT" for any other.
+  template <typename T, std::size_t N>
+  T one_of(std::string_view what, const Word<T> (&words)[N]) const {
+    const std::string text = string();
+    for (const Word<T>& word : words) {
+      if (word.name == text) return word.value;
+    }
+    throw error(unknown(what, text));
+  }
+
+  /// The member `key` where there is one, else the default.
+  std::string string_or(std::string_view key, std::string_view otherwise) const;
+  bool boolean_or(std::string_view key, bool otherwise) const;
+  std::vector<std::string> strings_or_none(std::string_view key) const;
+  template <std::integral T>
+  std::optional<T> find_integer(std::string_view key) const {
+    const std::optional<Reader> member = find(key);
+    if (!member) return std::nullopt;
+    return member->integer<T>();
+  }
+
+  /// True for null, "", {}, [], 0, false and for objects and arrays that hold only such: a value that
+  /// asks for nothing, as Docker writes for features it does not use.
+  bool asks_nothing() const;
+  /// Refuses the member `key` by name unless it asks for nothing. Throws Error(unsupported).
+  void refuse(std::string_view key, std::string_view why) const;
+
+  /// "/mounts/3/options/1". Walks the document: for errors and for Plans, not for loops.
+  std::string pointer() const;
+  /// An Error(spec) "NAME POINTER: text" for the caller to throw; its field is set.
+  Error error(std::string_view text, ErrorKind kind = ErrorKind::spec) const;
+  /// This value as compact JSON, cut where it is long.
+  std::string shown() const;
+
+ private:
+  std::int64_t signed_integer(std::int64_t low, std::int64_t high) const;
+  std::uint64_t unsigned_integer(std::uint64_t low, std::uint64_t high) const;
+  static std::string unknown(std::string_view what, std::string_view text);
+  Error wrong_type(std::string_view expected) const;
+
+  const Document* document_;
+  const nlohmann::json* value_;
+};
+
+/// A parsed JSON text and the name it goes by in errors ("config.json").
+class Document {
+ public:
+  /// Throws Error(spec) with line and column for bad syntax, duplicate names (which the specification's
+  /// glossary forbids) and nesting that is too deep.
+  Document(std::string name, std::string_view text);
+  ~Document();
+  Document(const Document&) = delete;
+  Document& operator=(const Document&) = delete;
+
+  Reader top() const noexcept;
+  const std::string& name() const noexcept { return name_; }
+  /// The pointer of a value that lies in this document.
+  std::string pointer_of(const nlohmann::json& value) const;
+
+ private:
+  std::string name_;
+  std::unique_ptr<nlohmann::json> top_;
+};
+
+}  // namespace tare::spec

@@ -1,0 +1,42 @@
+#include "sys/fd.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "sys/describe.hpp"
+
+namespace tare::sys {
+
+FdRef FdRef::cwd() noexcept { return FdRef(AT_FDCWD); }
+
+void Fd::reset() noexcept {
+  // close(2) frees the descriptor even when it reports an error, so there is nothing to retry.
+  if (number_ >= 0) ::close(std::exchange(number_, -1));
+}
+
+Fd duplicate(FdRef fd) {
+  const int copy = ::fcntl(fd.number(), F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) raise(errno, "fcntl({}, F_DUPFD_CLOEXEC)", describe(fd));
+  return Fd(copy);
+}
+
+void keep_across_exec(FdRef fd) {
+  if (::fcntl(fd.number(), F_SETFD, 0) < 0) raise(errno, "fcntl({}, F_SETFD)", describe(fd));
+}
+
+void close_on_exec_from(int first) {
+  if (::close_range(static_cast<unsigned>(first), ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
+    raise(errno, "close_range({}, ~0, CLOSE_RANGE_CLOEXEC)", first);
+  }
+}
+
+void close_from(int first) {
+  if (::close_range(static_cast<unsigned>(first), ~0U, 0) < 0) {
+    raise(errno, "close_range({}, ~0, 0)", first);
+  }
+}
+
+}  // namespace tare::sys

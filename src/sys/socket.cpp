@@ -1,0 +1,109 @@
+#include "sys/socket.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "sys/describe.hpp"
+#include "sys/file.hpp"
+
+namespace tare::sys {
+namespace {
+
+using ControlBuffer = std::array<char, CMSG_SPACE(sizeof(int))>;
+
+void send_with(FdRef socket, std::string_view bytes, const int* attached) {
+  iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+  alignas(cmsghdr) ControlBuffer control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (attached != nullptr) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), attached, sizeof(int));
+  }
+  while (::sendmsg(socket.number(), &message, MSG_NOSIGNAL) < 0) {
+    if (errno != EINTR) raise(errno, "sendmsg {}", describe(socket));
+  }
+}
+
+Fd take_attached(msghdr& message) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    int number = -1;
+    std::memcpy(&number, CMSG_DATA(header), sizeof number);
+    return Fd(number);
+  }
+  return Fd();
+}
+
+}  // namespace
+
+std::pair<Fd, Fd> socket_pair() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) < 0) {
+    raise(errno, "socketpair");
+  }
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+Fd connect_unix(const std::string& path) {
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) raise(errno, "socket(AF_UNIX)");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // sun_path holds 108 bytes; a longer path goes through a descriptor of the socket file.
+  Fd file;
+  std::string name = path;
+  if (name.size() >= sizeof address.sun_path) {
+    file = open_at(FdRef::cwd(), path, O_PATH);
+    name = fmt::format("/proc/self/fd/{}", file.number());
+  }
+  std::memcpy(address.sun_path, name.data(), name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1);
+  if (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+    raise(errno, "connect {}", path);
+  }
+  return socket;
+}
+
+void send_message(FdRef socket, std::string_view bytes) { send_with(socket, bytes, nullptr); }
+
+void send_message(FdRef socket, std::string_view bytes, FdRef attached) {
+  const int number = attached.number();
+  send_with(socket, bytes, &number);
+}
+
+Message receive_message(FdRef socket, std::size_t limit) {
+  Message out;
+  out.bytes.resize(limit);
+  iovec part{.iov_base = out.bytes.data(), .iov_len = limit};
+  alignas(cmsghdr) ControlBuffer control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t got = -1;
+  while ((got = ::recvmsg(socket.number(), &message, MSG_CMSG_CLOEXEC)) < 0) {
+    // A peer that died with our message unread resets the connection: for us it has closed.
+    if (errno == ECONNRESET) return Message{};
+    if (errno != EINTR) raise(errno, "recvmsg {}", describe(socket));
+  }
+  out.attached = take_attached(message);
+  if ((message.msg_flags & MSG_TRUNC) != 0) raise(EMSGSIZE, "recvmsg {}", describe(socket));
+  out.bytes.resize(static_cast<std::size_t>(got));
+  return out;
+}
+
+}  // namespace tare::sys
