@@ -133,6 +133,17 @@ class Box:
         self.kill("KILL").check()
         return self.wait(pid)
 
+    def company(self):
+        """The processes of ours that stay beside the container's init."""
+        ours = self.pid
+        for pid in set(host.descendants()) - {ours}:
+            try:
+                events.wait_exit(pid, 1.0)
+                host.collect(pid)
+            except events.Missing:
+                pass
+        return set(host.descendants()) - {ours}
+
     def clear(self):
         """Removes every container under this --root, by the runtime's own means."""
         for name in self.runtime.ids():

@@ -42,6 +42,11 @@ class Result:
         """The first line on standard error: all that conmon shows."""
         return self.err.splitlines()[0] if self.err else ""
 
+    @property
+    def said(self):
+        """Standard error with the quotes of logrus' text form taken off again."""
+        return self.err.replace('\\"', '"')
+
     def __str__(self):
         return f"`{' '.join(self.argv)}`\nstdout: {self.out!r}\nstderr: {self.err!r}"
 
