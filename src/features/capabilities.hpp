@@ -1,0 +1,56 @@
+/// process.capabilities: the five sets (config.md, "Linux Process"; capabilities(7)). Narrowed as soon
+/// as set-up needs no more, set to exactly what was asked right before the payload.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "features/explain.hpp"
+#include "host/host.hpp"
+#include "spec/reader.hpp"
+
+namespace tare::capabilities {
+
+/// A set of capabilities, bit n for capability number n.
+using Set = std::uint64_t;
+
+struct Spec {
+  Set bounding = 0;
+  Set effective = 0;
+  Set inheritable = 0;
+  Set permitted = 0;
+  Set ambient = 0;
+};
+
+struct Plan {
+  Set bounding = 0;
+  Set effective = 0;
+  Set inheritable = 0;
+  Set permitted = 0;
+  Set ambient = 0;  ///< only what is permitted and inheritable too, as the kernel demands
+  int last_capability = 40;
+  bool operator==(const Plan&) const = default;
+};
+
+/// Reads from the object `process`. A name that no kernel knows is an Error(spec): the specification
+/// wants an invalid value refused, and crun refuses it too.
+Spec read(const spec::Reader& process);
+Plan plan(const Spec& spec, const Host& host);
+
+/// "CAP_NET_RAW" (any case, CAP_ optional) to its number. Throws Error(usage) "unknown capability".
+int parse_name(const std::string& name);
+/// Every name that this version knows, in the order of the numbers: for `features`.
+std::vector<std::string> known_names();
+
+/// Drops from the bounding set, and from the permitted set all that neither the payload nor the rest of
+/// set-up (uid, gid, own capability sets, seccomp) needs: before the process becomes visible in a pid
+/// namespace that the container's processes live in.
+void narrow(const Plan& plan);
+/// Keeps capabilities across the change of user that follows (PR_SET_KEEPCAPS).
+void keep_across_user_change();
+/// Sets the five sets, clears KEEPCAPS, and leaves no securebit on.
+void apply(const Plan& plan);
+void explain(const Plan& plan, Explain& out);
+
+}  // namespace tare::capabilities
