@@ -60,7 +60,7 @@ def _explains_itself(line, name):
     return (
         name.startswith(("operator", "~"))
         or re.search(r"=\s*(default|delete)\s*;", line) is not None
-        or re.search(r"///<", line) is not None
+        or re.search(r"; +//", line) is not None
     )
 
 
