@@ -1,0 +1,70 @@
+/// What tare keeps of a container between two calls of it: the record, which every command reads, and
+/// the intent, which is written before anything is made and never changes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tare {
+
+/// Where a container is in its life (runtime.md, "State").
+enum class Status { creating, created, running, paused, stopped };
+
+/// "created": the specification's word.
+std::string_view to_string(Status status) noexcept;
+
+/// What tells init from a later process of the same pid.
+struct InitProcess {
+  pid_t pid = 0;
+  std::uint64_t pidfs_inode = 0;  ///< 0 before Linux 6.9
+  std::uint64_t start_time = 0;   ///< clock ticks since boot; 0 where pidfs_inode is known
+  bool operator==(const InitProcess&) const = default;
+};
+
+/// The intent: enough to undo a create that was killed at any point.
+struct Intent {
+  std::string id{};
+  std::string bundle{};            ///< absolute
+  std::string rootfs{};            ///< absolute
+  std::string boot_id{};           ///< nothing but files outlives a boot
+  std::string cgroup_directory{};  ///< absolute; empty where cgroups are disabled
+  bool made_cgroup = false;        ///< the cgroup is ours to remove
+  std::vector<std::string> cgroup_parents{};  ///< reserved for parents made on the way
+  std::string hooks{};             ///< the object `hooks` of config.json as JSON, or empty
+  std::string process{};           ///< the object `process` of config.json as JSON: exec's defaults
+  std::uint64_t namespaces = 0;    ///< CLONE_NEW* bits that exec joins
+  bool user_mapped = false;        ///< the container has a user namespace
+  bool operator==(const Intent&) const = default;
+};
+
+/// The record: written by rename once init stands at the start gate.
+struct Record {
+  std::string id{};
+  std::string oci_version{};
+  std::string bundle{};   ///< absolute
+  std::string rootfs{};   ///< absolute
+  std::string created{};  ///< RFC 3339 with nanoseconds, UTC
+  uid_t owner = 0;
+  InitProcess init{};
+  std::string cgroup_directory{};
+  std::uint64_t namespaces = 0;
+  std::map<std::string, std::string> annotations{};
+  bool has_poststart = false;  ///< start must read the intent's hooks
+  bool has_poststop = false;   ///< delete must read the intent's hooks
+  bool has_seccomp = false;    ///< the filter lies beside the record, for exec
+  bool operator==(const Record&) const = default;
+};
+
+/// A record together with what can be seen of the container now.
+struct State {
+  Record record{};
+  Status status = Status::stopped;
+};
+
+}  // namespace tare

@@ -1,0 +1,102 @@
+/// The runtime as functions: what the commands of the binary call, and what a program that embeds tare
+/// would. Every function throws Error; a function that fails has left nothing behind.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tare/error.hpp"
+#include "tare/record.hpp"
+
+namespace tare {
+
+/// What of the command line holds for every command.
+struct GlobalOptions {
+  std::string root{};        ///< absolute directory of all containers' state
+  bool root_given = false;   ///< --root was on the command line
+  bool systemd_cgroup = false;
+  bool cgroup_disabled = false;       ///< --cgroup-manager disabled
+  std::optional<bool> rootless{};     ///< --rootless; nullopt is auto
+};
+
+/// What create and run share.
+struct CreateRequest {
+  GlobalOptions global{};
+  std::string id{};
+  std::string bundle{};          ///< absolute
+  std::string console_socket{};  ///< absolute; empty where there is none
+  std::string pidfd_socket{};    ///< absolute; empty where there is none
+  std::string pid_file{};        ///< absolute; empty where there is none
+  bool no_pivot = false;
+  bool no_new_keyring = false;
+  int preserve_fds = 0;  ///< descriptors 3 to 3 + n - 1 are the payload's
+};
+
+struct RunRequest {
+  CreateRequest create{};
+  bool detach = false;
+  bool keep = false;          ///< leave the stopped container behind
+  bool no_subreaper = false;
+};
+
+struct ExecRequest {
+  GlobalOptions global{};
+  std::string id{};
+  std::string process_file{};  ///< --process; absolute
+  std::vector<std::string> arguments{};
+  std::optional<std::string> directory{};
+  std::vector<std::string> variables{};
+  std::optional<std::string> user{};         ///< "UID[:GID]"
+  std::vector<gid_t> additional_gids{};
+  std::vector<std::string> capabilities{};
+  bool terminal = false;
+  bool no_new_privileges = false;
+  bool detach = false;
+  bool ignore_paused = false;
+  std::string apparmor{};
+  std::string process_label{};
+  std::string cgroup{};          ///< --cgroup: a path below the container's cgroup
+  std::string console_socket{};
+  std::string pidfd_socket{};
+  std::string pid_file{};
+  int preserve_fds = 0;
+};
+
+/// Makes the container; its process waits at the start gate.
+void create(const CreateRequest& request);
+/// Lets the process of a created container go, and runs the poststart hooks.
+void start(const GlobalOptions& global, const std::string& id);
+/// create and start; unless detached, attends the process and gives its exit code (128 + signal).
+int run(const RunRequest& request);
+/// Runs a further process in a container; unless detached, gives its exit code (128 + signal).
+int exec(const ExecRequest& request);
+/// Sends a signal to the container's init; with `all`, an ended container is no error.
+void kill(const GlobalOptions& global, const std::string& id, int signal, bool all);
+/// Removes a stopped container (created ones are killed first); with `force`, any, or none.
+void remove(const GlobalOptions& global, const std::string& id, bool force);
+void pause(const GlobalOptions& global, const std::string& id);
+void resume(const GlobalOptions& global, const std::string& id);
+/// The record and status of one container. Error(state) "container does not exist".
+State query(const GlobalOptions& global, const std::string& id);
+
+/// Every container below the root, by id, and the ones whose record cannot be read, with why.
+struct Listing {
+  std::vector<State> states{};
+  std::vector<std::pair<std::string, Error>> unreadable{};
+};
+Listing list(const GlobalOptions& global);
+/// The pids of the container's processes, as this process's pid namespace numbers them.
+std::vector<int> processes(const GlobalOptions& global, const std::string& id);
+
+/// The plan for a bundle, as text or as JSON; nothing is touched and no privilege is needed.
+std::string explain(const CreateRequest& request, bool as_json);
+/// What this version supports, as runtime-spec's features structure.
+std::string features_document();
+/// A config.json to start from, as `spec` writes it.
+std::string example_config(bool rootless);
+
+}  // namespace tare
