@@ -133,19 +133,20 @@ class Box:
         self.kill("KILL").check()
         return self.wait(pid)
 
-    def company(self):
-        """The processes of ours that stay beside the container's init."""
-        ours = self.pid
-        for pid in set(host.descendants()) - {ours}:
+    def company(self, *known):
+        """The processes of ours that stay beside the container's init and the known ones."""
+        known = {self.pid, *known}
+        for pid in set(host.descendants()) - known:
             try:
                 events.wait_exit(pid, 1.0)
                 host.collect(pid)
             except events.Missing:
                 pass
-        return set(host.descendants()) - {ours}
+        return set(host.descendants()) - known
 
     def clear(self):
         """Removes every container under this --root, by the runtime's own means."""
+        host.collect_dead()
         for name in self.runtime.ids():
             self.runtime.call("delete", "--force", name)
         self.bundle.close()

@@ -88,6 +88,7 @@ class Snapshot:
 
     def settled(self, state=None, files=None):
         """A later snapshot, taken after processes that are about to end have had the time to."""
+        collect_dead()
         for pid in set(descendants()) - set(self.processes):
             try:
                 events.wait_exit(pid, 1.0)
@@ -103,6 +104,14 @@ def collect(pid):
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         pass
+
+
+def collect_dead():
+    """Reaps every child that has ended, as a subreaper does; a zombie can hold up a whole pid
+    namespace, whose init does not go before its last process was collected."""
+    for pid in descendants():
+        if not events.is_running(pid):
+            collect(pid)
 
 
 def kill_cgroups(names):
