@@ -8,23 +8,21 @@
 namespace tare::spec {
 namespace {
 
-using nlohmann::json;
-
 // A value in an error is there to be recognised, not to be read in full.
 constexpr std::size_t kShownLength = 60;
 
-bool is_empty(const json& value) {
+bool is_empty(const nlohmann::json& value) {
   switch (value.type()) {
-    case json::value_t::null: return true;
-    case json::value_t::boolean: return !value.get<bool>();
-    case json::value_t::string: return value.get_ref<const std::string&>().empty();
-    case json::value_t::number_integer:
-    case json::value_t::number_unsigned:
-    case json::value_t::number_float: return value == 0;
-    case json::value_t::array:
-    case json::value_t::object: return std::all_of(value.begin(), value.end(), is_empty);
-    case json::value_t::binary:
-    case json::value_t::discarded: return false;
+    case nlohmann::json::value_t::null: return true;
+    case nlohmann::json::value_t::boolean: return !value.get<bool>();
+    case nlohmann::json::value_t::string: return value.get_ref<const std::string&>().empty();
+    case nlohmann::json::value_t::number_integer:
+    case nlohmann::json::value_t::number_unsigned:
+    case nlohmann::json::value_t::number_float: return value == 0;
+    case nlohmann::json::value_t::array:
+    case nlohmann::json::value_t::object: return std::all_of(value.begin(), value.end(), is_empty);
+    case nlohmann::json::value_t::binary:
+    case nlohmann::json::value_t::discarded: return false;
   }
   return false;
 }
@@ -61,7 +59,7 @@ std::vector<Reader> Reader::items() const {
   if (!value_->is_array()) throw wrong_type("an array");
   std::vector<Reader> out;
   out.reserve(value_->size());
-  for (const json& item : *value_) out.emplace_back(*document_, item);
+  for (const nlohmann::json& item : *value_) out.emplace_back(*document_, item);
   return out;
 }
 
@@ -134,8 +132,12 @@ Error Reader::error(std::string_view text, ErrorKind kind) const {
   return out;
 }
 
+std::string Reader::json() const {
+  return value_->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::string Reader::shown() const {
-  std::string text = value_->dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = json();
   if (text.size() > kShownLength) text = text.substr(0, kShownLength) + "…";
   return text;
 }

@@ -94,6 +94,8 @@ class Reader {
   Error error(std::string_view text, ErrorKind kind = ErrorKind::spec) const;
   /// This value as compact JSON, cut where it is long.
   std::string shown() const;
+  /// This value as compact JSON, whole.
+  std::string json() const;
 
  private:
   std::int64_t signed_integer(std::int64_t low, std::int64_t high) const;

@@ -1,0 +1,182 @@
+#include "features/all.hpp"
+
+namespace tare {
+namespace {
+
+// The specification's major version: a runtime must refuse a config of another (config.md, "Specification
+// version").
+constexpr std::string_view kMajor = "1.";
+
+std::string read_version(const spec::Reader& top) {
+  const spec::Reader version = top.at("ociVersion");
+  std::string text = version.string();
+  if (!text.starts_with(kMajor)) {
+    throw version.error("unsupported version of the specification: \"" + text + "\"");
+  }
+  return text;
+}
+
+std::map<std::string, std::string> read_annotations(const spec::Reader& top) {
+  std::map<std::string, std::string> out;
+  const std::optional<spec::Reader> annotations = top.find("annotations");
+  if (!annotations) return out;
+  for (const auto& [name, value] : annotations->members()) {
+    if (name.empty()) throw annotations->error("an annotation's name must not be empty");
+    out.emplace(name, value.string());
+  }
+  return out;
+}
+
+// Fields of the specification that this version does not act on. Ignoring one would start a container
+// with less than what was asked for.
+void refuse_process_fields(const spec::Reader& process) {
+  constexpr std::string_view kWhy = "this version of tare does not set it";
+  for (const std::string_view field : {"scheduler", "ioPriority", "execCPUAffinity", "apparmorProfile",
+                                       "selinuxLabel"}) {
+    process.refuse(field, kWhy);
+  }
+}
+
+void refuse_linux_fields(const spec::Reader& linux_object) {
+  constexpr std::string_view kWhy = "this version of tare does not set it";
+  for (const std::string_view field : {"timeOffsets", "netDevices", "memoryPolicy", "personality",
+                                       "intelRdt", "mountLabel"}) {
+    linux_object.refuse(field, kWhy);
+  }
+}
+
+void read_linux(const spec::Reader& linux_object, Spec& spec) {
+  refuse_linux_fields(linux_object);
+  spec.namespaces = namespaces::read(linux_object);
+  spec.id_map = id_map::read(linux_object);
+  spec.devices = devices::read(linux_object);
+  spec.masked_paths = masked_paths::read(linux_object);
+  spec.sysctl = sysctl::read(linux_object);
+  spec.cgroup = cgroup::read(linux_object);
+  spec.cgroup_resources = cgroup_resources::read(linux_object);
+  spec.cgroup_devices = cgroup_devices::read(linux_object);
+  spec.seccomp = seccomp::read(linux_object);
+}
+
+void check_mount_namespace(const Plan& plan) {
+  if (plan.namespaces.has(namespaces::Type::mount)) return;
+  if (plan.mounts.mounts.empty() && plan.masked_paths == masked_paths::Plan{}) return;
+  throw Error(ErrorKind::spec,
+              "config.json: mounts, maskedPaths and readonlyPaths need a private mount namespace",
+              "add {\"type\": \"mount\"} to linux.namespaces");
+}
+
+}  // namespace
+
+ProcessSpec read_process(const spec::Reader& process) {
+  refuse_process_fields(process);
+  return {
+      .environment = environment::read(process),
+      .credentials = credentials::read(process),
+      .capabilities = capabilities::read(process),
+      .rlimits = rlimits::read(process),
+      .oom_score = oom_score::read(process),
+      .no_new_privileges = no_new_privileges::read(process),
+      .terminal = terminal::read(process),
+  };
+}
+
+Spec read_spec(const spec::Reader& top) {
+  Spec spec;
+  spec.oci_version = read_version(top);
+  spec.annotations = read_annotations(top);
+  spec.process = read_process(top.at("process"));
+  spec.rootfs = rootfs::read(top);
+  spec.mounts = mounts::read(top);
+  spec.hostname = hostname::read(top);
+  spec.hooks = hooks::read(top);
+  if (const std::optional<spec::Reader> linux_object = top.find("linux")) {
+    read_linux(*linux_object, spec);
+  } else {
+    const spec::Document nothing("config.json", "{}");
+    read_linux(nothing.top(), spec);
+  }
+  return spec;
+}
+
+HostQuestions questions_of(const Spec& spec) {
+  return {
+      .own_cgroup = !spec.cgroup.path.starts_with('/'),
+      .controllers = !spec.cgroup_resources.writes.empty(),
+  };
+}
+
+ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const ProcessContext& context) {
+  return {
+      .environment = environment::plan(spec.environment),
+      .credentials = credentials::plan(spec.credentials, context.id_map, context.user_namespace),
+      .capabilities = capabilities::plan(spec.capabilities, host),
+      .rlimits = rlimits::plan(spec.rlimits, context.user_namespace),
+      .oom_score = oom_score::plan(spec.oom_score, host),
+      .no_new_privileges = spec.no_new_privileges,
+      .terminal = terminal::plan(spec.terminal),
+      .keyring = {.new_session = !context.no_new_keyring},
+      .has_seccomp = context.has_seccomp,
+  };
+}
+
+Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
+  Plan plan;
+  plan.namespaces = namespaces::plan(spec.namespaces, host);
+  plan.id_map = id_map::plan(spec.id_map, plan.namespaces, host);
+  plan.cgroup = cgroup::plan(spec.cgroup,
+                             {.id = options.id,
+                              .disabled = options.cgroup_disabled,
+                              .systemd = options.systemd_cgroup},
+                             host);
+  plan.cgroup_resources = cgroup_resources::plan(spec.cgroup_resources, plan.cgroup, host);
+  plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
+  plan.rootfs =
+      rootfs::plan(spec.rootfs, {.bundle = options.bundle, .no_pivot = options.no_pivot}, host);
+  plan.mounts = mounts::plan(spec.mounts,
+                             {.namespaces = plan.namespaces,
+                              .bundle = options.bundle,
+                              .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : ""},
+                             host);
+  plan.devices = devices::plan(spec.devices, plan.namespaces, host);
+  plan.hostname = hostname::plan(spec.hostname, plan.namespaces);
+  plan.sysctl = sysctl::plan(spec.sysctl, plan.namespaces, !spec.hostname.host.empty());
+  plan.masked_paths = masked_paths::plan(spec.masked_paths, host);
+  plan.hooks = spec.hooks;
+  plan.seccomp = seccomp::plan(spec.seccomp, host);
+  plan.process = plan_process(spec.process, host,
+                              {.user_namespace = plan.namespaces.has(namespaces::Type::user),
+                               .id_map = plan.id_map,
+                               .no_new_keyring = options.no_new_keyring,
+                               .has_seccomp = plan.seccomp.enabled});
+  check_mount_namespace(plan);
+  return plan;
+}
+
+Explain explain_all(const Plan& plan) {
+  Explain out;
+  cgroup::explain(plan.cgroup, out);
+  cgroup_resources::explain(plan.cgroup_resources, out);
+  cgroup_devices::explain(plan.cgroup_devices, out);
+  namespaces::explain(plan.namespaces, out);
+  id_map::explain(plan.id_map, out);
+  oom_score::explain(plan.process.oom_score, out);
+  keyring::explain(plan.process.keyring, out);
+  rootfs::explain(plan.rootfs, out);
+  mounts::explain(plan.mounts, out);
+  devices::explain(plan.devices, out);
+  terminal::explain(plan.process.terminal, out);
+  hooks::explain(plan.hooks, out);
+  hostname::explain(plan.hostname, out);
+  sysctl::explain(plan.sysctl, out);
+  masked_paths::explain(plan.masked_paths, out);
+  environment::explain(plan.process.environment, out);
+  rlimits::explain(plan.process.rlimits, out);
+  credentials::explain(plan.process.credentials, out);
+  capabilities::explain(plan.process.capabilities, out);
+  no_new_privileges::explain(plan.process.no_new_privileges, out);
+  seccomp::explain(plan.seccomp, out);
+  return out;
+}
+
+}  // namespace tare

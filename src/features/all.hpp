@@ -1,0 +1,132 @@
+/// The registry: every feature once in each of Spec, Plan, read, plan and explain. Adding a feature is a
+/// line in each, and one in stages/init.cpp, where it runs being for a person to decide.
+///
+/// Spec is config.json with its types checked; Plan is what will be done, decided, as plain data. Nothing
+/// right of Plan reads Spec or config.json, and planning makes no system call.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "features/capabilities.hpp"
+#include "features/cgroup.hpp"
+#include "features/cgroup_devices.hpp"
+#include "features/cgroup_resources.hpp"
+#include "features/credentials.hpp"
+#include "features/devices.hpp"
+#include "features/environment.hpp"
+#include "features/explain.hpp"
+#include "features/hooks.hpp"
+#include "features/hostname.hpp"
+#include "features/id_map.hpp"
+#include "features/keyring.hpp"
+#include "features/masked_paths.hpp"
+#include "features/mounts.hpp"
+#include "features/namespaces.hpp"
+#include "features/no_new_privileges.hpp"
+#include "features/oom_score.hpp"
+#include "features/rlimits.hpp"
+#include "features/rootfs.hpp"
+#include "features/seccomp.hpp"
+#include "features/sysctl.hpp"
+#include "features/terminal.hpp"
+#include "host/host.hpp"
+#include "spec/reader.hpp"
+
+namespace tare {
+
+/// What holds for one process of a container, its first or one that exec adds.
+struct ProcessSpec {
+  environment::Spec environment{};
+  credentials::Spec credentials{};
+  capabilities::Spec capabilities{};
+  rlimits::Spec rlimits{};
+  oom_score::Spec oom_score{};
+  no_new_privileges::Plan no_new_privileges{};
+  terminal::Spec terminal{};
+};
+
+struct ProcessPlan {
+  environment::Plan environment{};
+  credentials::Plan credentials{};
+  capabilities::Plan capabilities{};
+  rlimits::Plan rlimits{};
+  oom_score::Plan oom_score{};
+  no_new_privileges::Plan no_new_privileges{};
+  terminal::Plan terminal{};
+  keyring::Plan keyring{};
+  bool has_seccomp = false;  ///< a filter is loaded; exec takes the one that create has compiled
+  bool operator==(const ProcessPlan&) const = default;
+};
+
+struct Spec {
+  std::string oci_version{};
+  std::map<std::string, std::string> annotations{};
+  ProcessSpec process{};
+  rootfs::Spec rootfs{};
+  mounts::Spec mounts{};
+  hostname::Spec hostname{};
+  hooks::Plan hooks{};
+  namespaces::Spec namespaces{};
+  id_map::Spec id_map{};
+  devices::Spec devices{};
+  masked_paths::Spec masked_paths{};
+  sysctl::Spec sysctl{};
+  cgroup::Spec cgroup{};
+  cgroup_resources::Spec cgroup_resources{};
+  cgroup_devices::Spec cgroup_devices{};
+  seccomp::Spec seccomp{};
+};
+
+struct Plan {
+  ProcessPlan process{};
+  rootfs::Plan rootfs{};
+  mounts::Plan mounts{};
+  hostname::Plan hostname{};
+  hooks::Plan hooks{};
+  namespaces::Plan namespaces{};
+  id_map::Plan id_map{};
+  devices::Plan devices{};
+  masked_paths::Plan masked_paths{};
+  sysctl::Plan sysctl{};
+  cgroup::Plan cgroup{};
+  cgroup_resources::Plan cgroup_resources{};
+  cgroup_devices::Plan cgroup_devices{};
+  seccomp::Plan seccomp{};
+  bool operator==(const Plan&) const = default;
+};
+
+/// What of the command line has a say in the Plan.
+struct PlanOptions {
+  std::string id{};
+  std::string bundle{};  ///< absolute
+  bool no_pivot = false;
+  bool no_new_keyring = false;
+  bool cgroup_disabled = false;
+  bool systemd_cgroup = false;
+};
+
+/// Reads the whole of config.json. Throws Error(spec), and Error(unsupported) for what is not there yet.
+Spec read_spec(const spec::Reader& top);
+/// Reads the object `process`, of config.json or of exec's own file.
+ProcessSpec read_process(const spec::Reader& process);
+
+/// The facts that planning this Spec needs of the machine.
+HostQuestions questions_of(const Spec& spec);
+
+/// Decides everything. Pure: no system call. Throws Error(spec or unsupported).
+Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options);
+
+/// What a process's Plan needs to know of its container.
+struct ProcessContext {
+  bool user_namespace = false;
+  const id_map::Plan& id_map;
+  bool no_new_keyring = false;
+  bool has_seccomp = false;
+};
+ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const ProcessContext& context);
+
+/// Every effect of the Plan, in the order in which the effects take place.
+Explain explain_all(const Plan& plan);
+
+}  // namespace tare
