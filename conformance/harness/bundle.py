@@ -24,6 +24,8 @@ probe:x:1000:1000:Probe:/home:/bin/sh
 """
 GROUP = "root:x:0:\ndaemon:x:1:\nprobe:x:1000:\nextra:x:2000:probe\n"
 
+PROGRAMS = ("probe", "act")  # made from probe/*.c
+
 _BASE = {
     "ociVersion": "1.0.2",
     "process": {
@@ -76,11 +78,11 @@ class Template:
     def __init__(self, directory):
         self.rootfs = pathlib.Path(directory) / "template"
         (self.rootfs / "bin").mkdir(parents=True)
-        source = pathlib.Path(__file__).parent.parent / "probe" / "probe.c"
-        subprocess.run(
-            ["gcc", "-static", "-Os", "-Wall", "-Wextra", "-o", self.rootfs / "probe", source],
-            check=True,
-        )
+        sources = pathlib.Path(__file__).parent.parent / "probe"
+        for name in PROGRAMS:
+            source, program = sources / f"{name}.c", self.rootfs / name
+            flags = ["-static", "-Os", "-Wall", "-Wextra"]
+            subprocess.run(["gcc", *flags, "-o", program, source], check=True)
         busybox = shutil.which("busybox")
         if not busybox:
             raise FileNotFoundError("no busybox: install Debian's busybox-static")
@@ -91,7 +93,7 @@ class Template:
         for name in DIRECTORIES:
             (rootfs / name).mkdir(exist_ok=True)
         (rootfs / "tmp").chmod(0o1777)
-        for name in ("probe", "bin/busybox"):
+        for name in (*PROGRAMS, "bin/busybox"):
             os.link(self.rootfs / name, rootfs / name)
         for name in APPLETS:
             os.symlink("busybox", rootfs / "bin" / name)

@@ -1,0 +1,31 @@
+"""Something outside of the rootfs that no container and no runtime has any business to touch."""
+
+import os
+
+from harness.host import listing
+
+
+class Canary:
+    """A directory with a few files in it; `unchanged` compares names, modes and contents."""
+
+    def __init__(self, path):
+        self.path = path
+        self.path.mkdir()
+        for name in ("file", "ptmx", "null", "console", "passwd"):
+            (path / name).write_text(f"the canary's {name}\n")
+        (path / "directory").mkdir()
+        (path / "directory/within").write_text("the canary's own\n")
+        self.before = self.picture()
+
+    def picture(self):
+        contents = {}
+        for path, _, names in os.walk(self.path):
+            for name in names:
+                full = os.path.join(path, name)
+                contents[full] = os.readlink(full) if os.path.islink(full) else open(full).read()
+        return listing(self.path), contents
+
+    @property
+    def unchanged(self):
+        assert self.picture() == self.before
+        return True
