@@ -23,6 +23,9 @@ from tree import Tree
 ROOT = Path(__file__).resolve().parents[2]
 # What g++ is told and clang 14 does not know, or takes for an error.
 CLANG_ONLY = ["-Wno-unknown-warning-option", "-Wno-unused-command-line-argument", "-Qunused-arguments"]
+# The analyser walks this many states of a function, a tenth of its default: where it stopped early it
+# had found nothing more in minutes, and all files together are seconds instead.
+LESS_ANALYSIS = ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=20000"]
 # clang 14 wants a promise in writing before it zeroes variables; without the option it does the rest.
 DROPPED = ("-ftrivial-auto-var-init=", "-fcf-protection", "-Werror", "-W")
 
@@ -64,7 +67,7 @@ def key_of(tree, path, arguments):
 def examine(path, directory, arguments):
     """What clang-tidy has to say about the file; nothing when it is clean."""
     ran = subprocess.run(
-        ["clang-tidy", "--quiet", str(ROOT / path), "--", *arguments, *CLANG_ONLY],
+        ["clang-tidy", "--quiet", str(ROOT / path), "--", *arguments, *CLANG_ONLY, *LESS_ANALYSIS],
         cwd=directory, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
     )
     return "" if ran.returncode == 0 else (ran.stdout.strip() or ran.stderr.strip())
