@@ -5,6 +5,8 @@ import re
 from tree import CPP, Finding
 
 MAX_LINES = 400
+MIN_COMMENTS, MAX_COMMENTS = 12, 25
+MIN_TESTS = 0.8
 SIZED = ("src", "include", "tests", "conformance", "tools")
 # Names under which anything fits, so that everything ends up there.
 VAGUE = {"util", "utils", "common", "helper", "helpers", "manager", "misc"}
@@ -148,7 +150,32 @@ def final_newline(tree):
                 yield Finding(path, number, "spaces at the end of the line")
 
 
+def line_counts(tree, paths):
+    """(lines, lines that are comment, lines that are code) of the files."""
+    lines = [line.strip() for path in paths for line in tree.text(path).split("\n")]
+    comments = sum(line.startswith(("//", "/*", "*")) for line in lines)
+    return len(lines), comments, sum(bool(line) for line in lines) - comments
+
+
+def comment_share(tree):
+    """between 12 and 25 percent of the product's lines are comments"""
+    _, comments, code = line_counts(tree, tree.below("src", "include"))
+    if comments + code == 0:
+        return
+    percent = 100 * comments / (comments + code)
+    if not MIN_COMMENTS <= percent <= MAX_COMMENTS:
+        yield Finding("src", 0, f"{percent:.1f} percent")
+
+
+def test_share(tree):
+    """there are at least 8 lines of tests for 10 lines of product"""
+    product, _, _ = line_counts(tree, tree.below("src", "include"))
+    tests, _, _ = line_counts(tree, tree.below("tests", "conformance", suffixes=(*CPP, ".c", ".py")))
+    if tests < MIN_TESTS * product:
+        yield Finding("tests", 0, f"{tests} lines for {product}")
+
+
 CHECKS = [
     length, forbidden_anywhere, forbidden_in_product, links, commented_out, names, headers, meson_lists,
-    mirrored_tests, final_newline,
+    mirrored_tests, final_newline, comment_share, test_share,
 ]

@@ -61,6 +61,9 @@ BAD = [
     (text.mirrored_tests, {"src/features/sysctl.cpp": "\n"}, "has no unit test"),
     (text.final_newline, {"src/sys/a.cpp": "int a();"}, "newline"),
     (text.final_newline, {"src/sys/a.cpp": "int a(); \n"}, "spaces"),
+    (text.comment_share, {"src/sys/a.cpp": "int a();\n" * 90 + "// b\n" * 10}, "10.0 percent"),
+    (text.comment_share, {"src/sys/a.cpp": "int a();\n" * 70 + "// b\n" * 30}, "30.0 percent"),
+    (text.test_share, {"src/sys/a.cpp": "\n" * 99, "tests/unit/sys/a_test.cpp": "\n" * 78}, "79 lines for 100"),
     (functions.function_length, {"src/sys/a.cpp": f"int f(int count) {{\n{LONG_BODY}  return count;\n}}\n"},
      "f has 63 lines"),
     (functions.complexity, {"src/sys/a.cpp": f"int f(int n) {{\n{BRANCHES}  return 0;\n}}\n"}, "complexity of 17"),
@@ -94,6 +97,8 @@ GOOD = [
     (text.commented_out, {"src/sys/a.cpp": "// The kernel answers EINVAL (see mount(2)); so do we.\n"
                           "// Prose that ends in a semicolon, as here;\n"}),
     (text.meson_lists, {"src/sys/meson.build": "sources += files('a.cpp')\n", "src/sys/a.cpp": "\n"}),
+    (text.comment_share, {"src/sys/a.cpp": "int a();\n" * 80 + "// b\n" * 20}),
+    (text.test_share, {"src/sys/a.cpp": "\n" * 99, "tests/unit/sys/a_test.cpp": "\n" * 79}),
     (functions.header_comments, {"src/sys/a.hpp": HEADER + "/// Opens it.\nint open_it(int a);\n"
                                  "int open_it(int a, int b);\n"
                                  "class A {\n public:\n  A();\n  A(const A&) = delete;\n  bool operator==(const A&) const;\n"
