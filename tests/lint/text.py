@@ -132,9 +132,9 @@ def mirrored_tests(tree):
         tested.add(source)
         if source not in sources:
             yield Finding(path, 1, f"{source}.cpp does not exist")
-    for source in sorted(sources - tested):
-        if source.startswith("src/features/"):
-            yield Finding(source + ".cpp", 1, "has no unit test")
+    for path in tree.below("src/features"):
+        if path.endswith(".cpp") and path.removesuffix(".cpp") not in tested:
+            yield Finding(path, 1, "has no unit test")
 
 
 def final_newline(tree):
