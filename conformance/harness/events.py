@@ -5,22 +5,23 @@ import os
 import select
 import time
 
-PATIENCE = 10.0  # seconds after which a test calls an awaited event missing
+patience = 10.0  # seconds after which a test calls an awaited event missing
 
 
 class Missing(AssertionError):
     """An event that a test waited for did not come."""
 
 
-def wait_readable(fd, what, timeout=PATIENCE):
+def wait_readable(fd, what, timeout=None):
     """Returns when `fd` has something to read (or its other end is gone)."""
+    timeout = patience if timeout is None else timeout
     poller = select.poll()
     poller.register(fd, select.POLLIN)
     if not poller.poll(timeout * 1000):
         raise Missing(f"no {what} within {timeout} s")
 
 
-def wait_exit(pid, timeout=PATIENCE):
+def wait_exit(pid, timeout=None):
     """Returns when the process has ended; a process that is gone already has."""
     try:
         pidfd = os.pidfd_open(pid)
@@ -32,7 +33,7 @@ def wait_exit(pid, timeout=PATIENCE):
         os.close(pidfd)
 
 
-def reap(pid, timeout=PATIENCE):
+def reap(pid, timeout=None):
     """Waits for a child of ours and returns its exit code, minus the signal number if killed."""
     wait_exit(pid, timeout)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -47,9 +48,9 @@ def is_running(pid):
         return False
 
 
-def read_all(fd, what, timeout=PATIENCE):
+def read_all(fd, what, timeout=None):
     """Reads to the end of a pipe, socket or terminal (whose end is EIO)."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + (patience if timeout is None else timeout)
     parts = []
     while True:
         wait_readable(fd, f"end of {what}", max(0.0, deadline - time.monotonic()))
@@ -64,9 +65,9 @@ def read_all(fd, what, timeout=PATIENCE):
         parts.append(part)
 
 
-def read_until(fd, text, timeout=PATIENCE):
+def read_until(fd, text, timeout=None):
     """Reads until `text` has come, and returns everything up to then."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + (patience if timeout is None else timeout)
     got = b""
     while text.encode() not in got:
         wait_readable(fd, f"{text!r} after {got!r}", max(0.0, deadline - time.monotonic()))
@@ -92,7 +93,7 @@ class Fifo:
         # Non-blocking, so that opening does not wait for the writer; poll waits for what is written.
         self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def line(self, timeout=PATIENCE):
+    def line(self, timeout=None):
         """The next line that somebody writes, without its newline."""
         got = b""
         while not got.endswith(b"\n"):

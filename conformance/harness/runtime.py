@@ -7,7 +7,7 @@ import os
 import pathlib
 import subprocess
 
-from harness.events import PATIENCE
+from harness import events
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "xterm"}
 KNOWN = ("crun", "runc", "youki")
@@ -61,8 +61,9 @@ class Call:
     def pid(self):
         return self.process.pid
 
-    def wait(self, timeout=2 * PATIENCE):
+    def wait(self, timeout=None):
         """Waits for the runtime itself, not for a container that it left, and returns the Result."""
+        timeout = 2 * events.patience if timeout is None else timeout
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -120,7 +121,7 @@ class Runtime:
                     file.close()
         return Call(process, argv, out, err)
 
-    def call(self, *args, timeout=2 * PATIENCE, **more):
+    def call(self, *args, timeout=None, **more):
         """Runs `BINARY --root ROOT args...` to its end."""
         return self.popen(*args, **more).wait(timeout)
 

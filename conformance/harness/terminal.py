@@ -23,7 +23,7 @@ class ConsoleSocket:
         self.fds = []
         self.payload = b""
 
-    def receive(self, timeout=events.PATIENCE):
+    def receive(self, timeout=None):
         """Returns the descriptor that came; fds and payload keep everything that did."""
         events.wait_readable(self.listener, "connection to the console socket", timeout)
         connection, _ = self.listener.accept()
@@ -79,11 +79,11 @@ class Pty:
     def write(self, text):
         os.write(self.master, text.encode())
 
-    def until(self, text, timeout=events.PATIENCE):
+    def until(self, text, timeout=None):
         """What the terminal showed up to and with `text`."""
         return events.read_until(self.master, text, timeout)
 
-    def rest(self, timeout=events.PATIENCE):
+    def rest(self, timeout=None):
         """What it shows from here until the far side is closed."""
         return events.read_all(self.master, "terminal", timeout)
 

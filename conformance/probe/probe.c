@@ -292,22 +292,24 @@ static int catch_signals(int argc, char **argv) {
   }
 }
 
-// winsize [COUNT]: prints "ROWS COLUMNS" of the terminal on standard input now
-// and after each of COUNT changes.
+// winsize [FIFO]: prints "ROWS COLUMNS" of the terminal on standard input now and
+// whenever SIGWINCH comes; SIGTERM ends it with 0.
 static int window_size(int argc, char **argv) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGWINCH);
+  sigaddset(&set, SIGTERM);
   sigprocmask(SIG_BLOCK, &set, NULL);
-  for (int left = argc > 2 ? atoi(argv[2]) : 0;; left--) {
+  if (argc > 2 && announce(argv[2])) return 99;
+  for (;;) {
     struct winsize size;
     if (ioctl(0, TIOCGWINSZ, &size)) return 96;
     char line[32];
     int length = snprintf(line, sizeof line, "%d %d\n", size.ws_row, size.ws_col);
     if (write(1, line, (size_t)length) != length) return 97;
-    if (left <= 0) return 0;
     int number;
     sigwait(&set, &number);
+    if (number == SIGTERM) return 0;
   }
 }
 
