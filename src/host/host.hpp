@@ -6,6 +6,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 
 namespace tare {
 
@@ -39,5 +40,11 @@ struct HostQuestions {
 
 /// Asks the kernel. Throws Error(system).
 Host probe_host(const HostQuestions& questions);
+
+/// The cgroup v2 path that a text like that of /proc/PID/cgroup (cgroups(7)) names, "/" without one.
+std::string own_cgroup_of(std::string_view proc_self_cgroup);
+
+/// The words of a text like that of cgroup.controllers.
+std::set<std::string> words_of(std::string_view text);
 
 }  // namespace tare

@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "sys/describe.hpp"
@@ -33,10 +34,18 @@ void close_on_exec_from(int first) {
   }
 }
 
-void close_from(int first) {
-  if (::close_range(static_cast<unsigned>(first), ~0U, 0) < 0) {
-    raise(errno, "close_range({}, ~0, 0)", first);
+void close_from(int first, std::vector<int> keep) {
+  std::sort(keep.begin(), keep.end());
+  unsigned from = static_cast<unsigned>(first);
+  for (const int kept : keep) {
+    if (kept < first) continue;
+    const auto until = static_cast<unsigned>(kept);
+    if (until > from && ::close_range(from, until - 1, 0) < 0) {
+      raise(errno, "close_range({}, {}, 0)", from, until - 1);
+    }
+    from = until + 1;
   }
+  if (::close_range(from, ~0U, 0) < 0) raise(errno, "close_range({}, ~0, 0)", from);
 }
 
 }  // namespace tare::sys

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <utility>
+#include <vector>
 
 namespace tare::sys {
 
@@ -63,7 +64,7 @@ void keep_across_exec(FdRef fd);
 /// Throws Error(system).
 void close_on_exec_from(int first);
 
-/// Closes every descriptor from `first` on at once. Throws Error(system).
-void close_from(int first);
+/// Closes every descriptor from `first` on at once, but for the ones to keep. Throws Error(system).
+void close_from(int first, std::vector<int> keep = {});
 
 }  // namespace tare::sys

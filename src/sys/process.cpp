@@ -167,6 +167,13 @@ int execute(const std::string& path, const std::vector<std::string>& arguments,
   return errno;
 }
 
+pid_t own_pid() noexcept { return ::getpid(); }
+
+void change_root(FdRef directory) {
+  change_directory(directory);
+  if (::chroot(".") < 0) raise(errno, "chroot {}", describe(directory));
+}
+
 void new_session() {
   if (::setsid() < 0) raise(errno, "setsid");
 }

@@ -107,6 +107,12 @@ void unshare(std::uint64_t namespaces);
 int execute(const std::string& path, const std::vector<std::string>& arguments,
             const std::vector<std::string>& environment) noexcept;
 
+/// This process's pid, as its own pid namespace has it.
+pid_t own_pid() noexcept;
+
+/// chroot(2) into a directory, and the current directory there.
+void change_root(FdRef directory);
+
 /// Starts a session without a terminal. Throws Error(system).
 void new_session();
 

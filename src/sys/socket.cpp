@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -104,6 +105,17 @@ Message receive_message(FdRef socket, std::size_t limit) {
   if ((message.msg_flags & MSG_TRUNC) != 0) raise(EMSGSIZE, "recvmsg {}", describe(socket));
   out.bytes.resize(static_cast<std::size_t>(got));
   return out;
+}
+
+std::string read_message(FdRef socket, std::size_t limit) {
+  std::string bytes(limit, '\0');
+  ssize_t got = -1;
+  while ((got = ::read(socket.number(), bytes.data(), limit)) < 0) {
+    if (errno == ECONNRESET) return {};
+    if (errno != EINTR) raise(errno, "read {}", describe(socket));
+  }
+  bytes.resize(static_cast<std::size_t>(got));
+  return bytes;
 }
 
 }  // namespace tare::sys

@@ -30,4 +30,8 @@ struct Message {
 /// may be a container's init and is not trusted with sizes.
 Message receive_message(FdRef socket, std::size_t limit = 64U << 10U);
 
+/// As receive_message, for one that carries no descriptor, by plain read(2): a process under a seccomp
+/// filter may have nothing else. Empty when the other side has closed.
+std::string read_message(FdRef socket, std::size_t limit);
+
 }  // namespace tare::sys

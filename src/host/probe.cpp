@@ -1,0 +1,76 @@
+#include <fmt/core.h>
+
+#include <string_view>
+
+#include "host/host.hpp"
+#include "sys/file.hpp"
+#include "sys/kernel.hpp"
+
+namespace tare {
+namespace {
+
+constexpr long kCgroup2Magic = 0x63677270;  // CGROUP2_SUPER_MAGIC, linux/magic.h
+
+constexpr const char* kPureMountPoint = "/sys/fs/cgroup";
+constexpr const char* kHybridMountPoint = "/sys/fs/cgroup/unified";
+
+// The two places of systemd's own layouts (its "unified" and "hybrid" modes) and of every distribution;
+// runc and crun look nowhere else either. mountinfo would tell of others, and costs a read of every
+// mount of the host.
+CgroupLayout probe_layout() {
+  if (sys::find_filesystem_type(kPureMountPoint) == kCgroup2Magic) {
+    return {.mount_point = kPureMountPoint};
+  }
+  if (sys::find_filesystem_type(kHybridMountPoint) == kCgroup2Magic) {
+    return {.mount_point = kHybridMountPoint, .hybrid = true};
+  }
+  return {.mount_point = ""};
+}
+
+}  // namespace
+
+std::string own_cgroup_of(std::string_view proc_self_cgroup) {
+  constexpr std::string_view kPrefix = "0::";
+  while (!proc_self_cgroup.empty()) {
+    const std::size_t end = proc_self_cgroup.find('\n');
+    const std::string_view line = proc_self_cgroup.substr(0, end);
+    if (line.starts_with(kPrefix)) return std::string(line.substr(kPrefix.size()));
+    if (end == std::string_view::npos) break;
+    proc_self_cgroup.remove_prefix(end + 1);
+  }
+  // A process is always in some cgroup of every mounted hierarchy, so this is a kernel without cgroup v2.
+  return "/";
+}
+
+std::set<std::string> words_of(std::string_view text) {
+  std::set<std::string> words;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t end = std::min(text.find_first_of(" \n", at), text.size());
+    if (end > at) words.emplace(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+Host probe_host(const HostQuestions& questions) {
+  Host host;
+  host.euid = sys::effective_user();
+  host.egid = sys::effective_group();
+  // Root of any other user namespace is as rootless as a user: no bpf(2), no mknod(2), no mount of a
+  // block device. A plain user needs no further question.
+  host.rootless = host.euid != 0 || !sys::in_initial_user_namespace();
+  host.last_capability = sys::last_capability();
+  host.cgroup = probe_layout();
+  if (host.cgroup.mount_point.empty()) return host;
+  if (questions.own_cgroup) {
+    host.cgroup.own = own_cgroup_of(sys::read_file(sys::FdRef::cwd(), "/proc/self/cgroup"));
+  }
+  if (questions.controllers) {
+    host.cgroup.controllers = words_of(
+        sys::read_file(sys::FdRef::cwd(), host.cgroup.mount_point + "/cgroup.controllers"));
+  }
+  return host;
+}
+
+}  // namespace tare

@@ -1,0 +1,104 @@
+#include "stages/init.hpp"
+
+#include <fcntl.h>
+
+#include "state/record.hpp"
+#include "sys/credentials.hpp"
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+#include "sys/socket.hpp"
+
+namespace tare::stages {
+namespace {
+
+using namespaces::Type;
+
+void become_root_of_user_namespace(const Plan& plan, const InitEnd& channel) {
+  if (!plan.namespaces.has(Type::user)) return;
+  if (plan.namespaces.creates(Type::user)) {
+    channel.send(FromInit::need_id_map);
+    channel.expect(ToInit::ids_mapped);
+  }
+  // Unmapped ids could own nothing that set-up makes.
+  sys::set_group_ids(0, 0, 0);
+  sys::set_user_ids(0, 0, 0);
+}
+
+sys::Root attach_root(const Plan& plan, InitTools& tools) {
+  if (plan.namespaces.has(Type::mount)) {
+    return rootfs::attach_in_init(plan.rootfs, std::move(tools.rootfs));
+  }
+  return sys::Root(sys::open_at(sys::FdRef::cwd(), plan.rootfs.path, O_PATH | O_DIRECTORY));
+}
+
+void enter_root(const Plan& plan, const sys::Root& root) {
+  if (plan.namespaces.has(Type::mount)) return rootfs::enter_in_init(plan.rootfs, root);
+  sys::change_root(root.fd());
+}
+
+void set_up_terminal(const Plan& plan, const InitTools& tools, const sys::Root& root,
+                     const mounts::Made& made) {
+  if (!plan.process.terminal.enabled) return;
+  const terminal::Pty pty = made.devpts ? terminal::open(plan.process.terminal, root, made.devpts)
+                                        : terminal::open(plan.process.terminal, root);
+  terminal::mount_console(pty, root);
+  hand_over_console(pty, tools);
+  terminal::attach(pty, plan.process.credentials.uid);
+}
+
+void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
+  if (!plan.hooks.prestart.empty() || !plan.hooks.create_runtime.empty()) {
+    tools.payload.channel.send(FromInit::need_hooks);
+    tools.payload.channel.expect(ToInit::hooks_done);
+  }
+  hooks::run(hooks::Stage::create_container, plan.hooks.create_container,
+             state::hook_state(tools.identity, Status::creating), plan.rootfs.path);
+}
+
+// One call a line; a comment only where the order is forced.
+void set_up(const Plan& plan, InitTools& tools) {
+  sys::new_session();
+  namespaces::join(tools.join);
+  // While this process still has its old ids: the path of the rootfs may be closed to the new ones.
+  const sys::Root root = attach_root(plan, tools);
+  become_root_of_user_namespace(plan, tools.payload.channel);
+  namespaces::apply_in_init(plan.namespaces);
+  keyring::apply(plan.process.keyring);
+
+  const mounts::Made made = mounts::apply_in_init(plan.mounts, root, std::move(tools.mount_sources));
+  devices::apply_in_init(plan.devices, root, std::move(tools.device_sources), made.dev);
+  set_up_terminal(plan, tools, root, made);
+  environment::make_directory_in_init(plan.process.environment, root);
+  run_hooks_before_entry(plan, tools);
+  enter_root(plan, root);
+
+  hostname::apply_in_init(plan.hostname);
+  // Before the read-only paths: they freeze /proc/sys.
+  sysctl::apply_in_init(plan.sysctl);
+  masked_paths::apply_in_init(plan.masked_paths, root, std::move(tools.null_device));
+  rootfs::finish_in_init(plan.rootfs, root);
+}
+
+}  // namespace
+
+void hand_over_console(const terminal::Pty& pty, const InitTools& tools) {
+  if (tools.console_socket) {
+    sys::send_message(tools.console_socket, pty.name, pty.master);
+  } else {
+    tools.payload.channel.send(FromInit::console, pty.name, pty.master);
+  }
+}
+
+int init_main(const Plan& plan, InitTools& tools) noexcept {
+  try {
+    tools.identity.init.pid = sys::own_pid();
+    tools.payload.hooks = plan.hooks.start_container;
+    tools.payload.hook_state = state::hook_state(tools.identity, Status::created);
+    set_up(plan, tools);
+    become_payload(plan.process, tools.payload);
+  } catch (const Error& error) {
+    return report_failure(tools.payload.channel, error);
+  }
+}
+
+}  // namespace tare::stages

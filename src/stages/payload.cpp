@@ -1,0 +1,108 @@
+#include "stages/payload.hpp"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "state/start_gate.hpp"
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+
+namespace tare::stages {
+namespace {
+
+constexpr int kFirstAfterStdio = 3;
+
+// From here on the process can be inspected from inside the container (at the gate for as long as its
+// caller likes), so nothing of the host may be left open: CVE-2024-21626 was a directory of the host.
+void close_what_is_ours(const PayloadTools& tools) {
+  sys::close_from(kFirstAfterStdio + tools.preserve_fds,
+                  {tools.channel.fd().number(), tools.gate.number()});
+  for (int fd = kFirstAfterStdio; fd < kFirstAfterStdio + tools.preserve_fds; ++fd) {
+    sys::keep_across_exec(sys::FdRef(fd));
+  }
+}
+
+// A directory that only root may enter is entered as root; one that only the user may enter (a home on
+// NFS) is left for later.
+bool enter_directory_as_root(const environment::Plan& plan) {
+  try {
+    environment::enter_directory(plan);
+    return true;
+  } catch (const Error& error) {
+    if (error.errno_value() != EACCES && error.errno_value() != EPERM) throw;
+    return false;
+  }
+}
+
+std::vector<std::string> environment_of(const ProcessPlan& plan) {
+  std::vector<std::string> variables = plan.environment.variables;
+  if (plan.environment.needs_home) {
+    const sys::Root root(sys::open_at(sys::FdRef::cwd(), "/", O_PATH | O_DIRECTORY));
+    variables.push_back("HOME=" + environment::home_of(root, plan.credentials.uid));
+  }
+  return variables;
+}
+
+void set_limits(const ProcessPlan& plan, const InitEnd& channel) {
+  if (!plan.rlimits.from_parent) return rlimits::apply(plan.rlimits, 0);
+  channel.send(FromInit::need_limits);
+  channel.expect(ToInit::limits_set);
+}
+
+std::optional<seccomp::Filter> receive_filter(const ProcessPlan& plan, const InitEnd& channel) {
+  if (!plan.has_seccomp) return std::nullopt;
+  channel.send(FromInit::need_filter);
+  return seccomp::Filter::decode(channel.expect(ToInit::filter));
+}
+
+void pass_gate(PayloadTools& tools) {
+  tools.channel.send(FromInit::ready);
+  tools.channel.expect(ToInit::proceed);
+  if (!tools.gate) return;
+  tools.channel.close();
+  start_gate::await(tools.gate);
+}
+
+}  // namespace
+
+void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
+  const std::vector<std::string> variables = environment_of(plan);
+  const bool entered = enter_directory_as_root(plan.environment);
+  close_what_is_ours(tools);
+  set_limits(plan, tools.channel);
+  const std::optional<seccomp::Filter> filter = receive_filter(plan, tools.channel);
+
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with it,
+  // last, so that it need not allow what set-up does (seccomp(2), SECCOMP_SET_MODE_FILTER).
+  const bool early_filter = filter && !plan.no_new_privileges.enabled;
+  capabilities::keep_across_user_change();
+  if (early_filter) seccomp::load(*filter);
+  credentials::apply(plan.credentials);
+  capabilities::apply(plan.capabilities);
+  if (!entered) environment::enter_directory(plan.environment);
+  const std::string path = environment::find_executable(plan.environment);
+  no_new_privileges::apply(plan.no_new_privileges);
+
+  pass_gate(tools);
+  if (filter && !early_filter) seccomp::load(*filter);
+  // Under the filter, as with runc: what the payload may not do, its hooks may not do for it.
+  hooks::run(hooks::Stage::start_container, tools.hooks, tools.hook_state, "/");
+  const int number = sys::execute(path, plan.environment.arguments, variables);
+  throw environment::explain_exec_failure(path, number);
+}
+
+int report_failure(const InitEnd& channel, const Error& error) noexcept {
+  if (channel.is_open()) {
+    channel.send_failure(error);
+    return 1;
+  }
+  try {
+    sys::write_all(sys::FdRef(2), error.message() + "\n");
+  } catch (const Error&) {
+    // Nobody is left to tell: the exit status has to do.
+  }
+  return error.errno_value() == ENOENT ? 127 : 126;
+}
+
+}  // namespace tare::stages

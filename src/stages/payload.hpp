@@ -1,0 +1,31 @@
+/// The last steps of a process that becomes a payload, shared by a container's init and by exec: limits,
+/// user, capabilities, the start gate, the seccomp filter, execve.
+#pragma once
+
+#include <string>
+
+#include "features/all.hpp"
+#include "stages/protocol.hpp"
+#include "sys/fd.hpp"
+
+namespace tare::stages {
+
+/// What the process brings along.
+struct PayloadTools {
+  InitEnd channel;
+  sys::Fd gate{};                    ///< the start gate; empty: the payload goes at Proceed
+  int preserve_fds = 0;              ///< descriptors 3 to 3 + n - 1 are the payload's
+  std::vector<hooks::Hook> hooks{};  ///< startContainer
+  std::string hook_state{};          ///< what they get on stdin
+};
+
+/// Becomes the payload. Returns only by an Error: before Proceed it is for the parent; after the gate
+/// there is no parent any more (tools.channel is closed).
+[[noreturn]] void become_payload(const ProcessPlan& plan, PayloadTools& tools);
+
+/// What a process that failed leaves with: its error goes to the parent or, when that has gone, to
+/// stderr, which is the container's. Gives the exit status: 127 where a file was not found, 126 where it
+/// could not be executed, as a shell has it.
+int report_failure(const InitEnd& channel, const Error& error) noexcept;
+
+}  // namespace tare::stages

@@ -1,0 +1,92 @@
+/// What the parent and the container's process say to each other while it is being made.
+///
+///   init → parent       parent → init     when
+///   Joined                                the joiner has made init; pid and pidfd come with it
+///   NeedIdMap           IdsMapped         in a new user namespace, before anything else
+///   Console                               the pty's master comes with it
+///   NeedHooks           HooksDone         all mounts are there, the root is not yet entered
+///   NeedLimits          LimitsSet         resource limits that init may not raise itself
+///   NeedFilter          Filter            the compiled seccomp filter
+///   Ready               Proceed           nothing is left that can fail but execve
+///   Failed                                ends it: an Error, whole
+///   (closed)                              execve has happened, or the process has died
+///
+/// Each request of init comes at most once, in this order; a parent that is asked for anything else
+/// stops: init is ours until it executes the payload, but it already lives in the container.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sys/fd.hpp"
+#include "sys/process.hpp"
+#include "tare/error.hpp"
+
+namespace tare::stages {
+
+enum class FromInit : char {
+  joined = 'J',
+  need_id_map = 'M',
+  console = 'C',
+  need_hooks = 'H',
+  need_limits = 'L',
+  need_filter = 'S',
+  ready = 'R',
+  failed = 'F',
+  closed = 'E',  ///< never sent: the other end is closed
+};
+
+enum class ToInit : char {
+  ids_mapped = 'm',
+  hooks_done = 'h',
+  limits_set = 'l',
+  filter = 's',
+  proceed = 'r',
+};
+
+/// A request of init as the parent gets it.
+struct Request {
+  FromInit kind = FromInit::closed;
+  std::string text{};  ///< Console: the pty's name; Joined: the pid
+  sys::Fd attached{};  ///< Console: the master; Joined: the pidfd
+};
+
+/// The parent's end.
+class ParentEnd {
+ public:
+  explicit ParentEnd(sys::Fd socket) noexcept;
+
+  /// The next request. A Failed is thrown as the Error that it carries; a request out of order is an
+  /// Error(internal).
+  Request receive();
+  void send(ToInit kind, std::string_view text = {}) const;
+
+ private:
+  sys::Fd socket_;
+  std::string_view to_come_;  ///< the kinds that may still come, in their order
+};
+
+/// The end of init, or of the process that exec adds. After the filter is loaded only read(2) and
+/// write(2) are used on it: a profile that forbids those could not run anything.
+class InitEnd {
+ public:
+  explicit InitEnd(sys::Fd socket) noexcept : socket_(std::move(socket)) {}
+
+  sys::FdRef fd() const noexcept { return socket_; }
+  bool is_open() const noexcept { return static_cast<bool>(socket_); }
+  void close() noexcept { socket_.reset(); }
+
+  void send(FromInit kind) const;
+  void send(FromInit kind, std::string_view text, sys::FdRef attached) const;
+  /// Best effort, for the last message of a process that has failed.
+  void send_failure(const Error& error) const noexcept;
+  /// Waits for this answer and gives its text. Leaves the process at once if the parent is gone: what
+  /// it had begun is then for `delete` to clear, and a process that nobody awaits must not go on.
+  std::string expect(ToInit kind) const;
+
+ private:
+  sys::Fd socket_;
+};
+
+}  // namespace tare::stages

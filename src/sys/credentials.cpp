@@ -1,0 +1,167 @@
+#include "sys/credentials.hpp"
+
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "sys/describe.hpp"
+
+namespace tare::sys {
+namespace {
+
+constexpr std::array kFilterFlagNames{
+    FlagName{SECCOMP_FILTER_FLAG_TSYNC, "SECCOMP_FILTER_FLAG_TSYNC"},
+    FlagName{SECCOMP_FILTER_FLAG_LOG, "SECCOMP_FILTER_FLAG_LOG"},
+    FlagName{SECCOMP_FILTER_FLAG_SPEC_ALLOW, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"},
+    // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV of Linux 5.19, newer than some kernel headers.
+    FlagName{1U << 5U, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"},
+};
+
+// The capability calls take 64 bits as two words of 32, the low one first
+// (_LINUX_CAPABILITY_VERSION_3).
+using CapabilityWords = std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3>;
+
+constexpr __u32 low_word(std::uint64_t set) {
+  return static_cast<__u32>(set);
+}
+constexpr __u32 high_word(std::uint64_t set) {
+  return static_cast<__u32>(set >> 32U);
+}
+constexpr std::uint64_t joined(__u32 low, __u32 high) {
+  return (static_cast<std::uint64_t>(high) << 32U) | low;
+}
+
+std::string shown(std::uint64_t limit) {
+  return limit == RLIM64_INFINITY ? "unlimited" : fmt::format("{}", limit);
+}
+
+}  // namespace
+
+void set_groups(const std::vector<gid_t>& groups) {
+  if (::syscall(SYS_setgroups, groups.size(), groups.data()) == 0) return;
+  raise(errno, "setgroups({})", fmt::join(groups, ", "));
+}
+
+void set_gid(gid_t gid) {
+  if (::syscall(SYS_setresgid, gid, gid, gid) < 0) raise(errno, "setresgid({0}, {0}, {0})", gid);
+}
+
+void set_uid(uid_t uid) {
+  if (::syscall(SYS_setresuid, uid, uid, uid) < 0) raise(errno, "setresuid({0}, {0}, {0})", uid);
+}
+
+void set_umask(mode_t mask) noexcept {
+  ::umask(mask);
+}
+
+CapabilitySets own_capabilities() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  CapabilityWords words{};
+  if (::syscall(SYS_capget, &header, words.data()) < 0) raise(errno, "capget");
+  return {.effective = joined(words[0].effective, words[1].effective),
+          .permitted = joined(words[0].permitted, words[1].permitted),
+          .inheritable = joined(words[0].inheritable, words[1].inheritable)};
+}
+
+void set_capabilities(const CapabilitySets& sets) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const CapabilityWords words{{
+      {low_word(sets.effective), low_word(sets.permitted), low_word(sets.inheritable)},
+      {high_word(sets.effective), high_word(sets.permitted), high_word(sets.inheritable)},
+  }};
+  if (::syscall(SYS_capset, &header, words.data()) == 0) return;
+  raise(errno, "capset(effective {:#x}, permitted {:#x}, inheritable {:#x})", sets.effective,
+        sets.permitted, sets.inheritable);
+}
+
+void drop_from_bounding(int capability) {
+  if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
+    raise(errno, "prctl(PR_CAPBSET_DROP, {})", capability);
+  }
+}
+
+bool is_bounding(int capability) noexcept {
+  return ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1;
+}
+
+void clear_ambient() {
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) {
+    raise(errno, "prctl(PR_CAP_AMBIENT_CLEAR_ALL)");
+  }
+}
+
+void raise_ambient(int capability) {
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) {
+    raise(errno, "prctl(PR_CAP_AMBIENT_RAISE, {})", capability);
+  }
+}
+
+void set_keep_capabilities(bool keep) {
+  if (::prctl(PR_SET_KEEPCAPS, keep ? 1 : 0, 0, 0, 0) < 0) {
+    raise(errno, "prctl(PR_SET_KEEPCAPS, {:d})", keep);
+  }
+}
+
+unsigned secure_bits() {
+  const int bits = ::prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+  if (bits < 0) raise(errno, "prctl(PR_GET_SECUREBITS)");
+  return static_cast<unsigned>(bits);
+}
+
+void set_secure_bits(unsigned bits) {
+  if (::prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0)
+    raise(errno, "prctl(PR_SET_SECUREBITS, {:#x})", bits);
+}
+
+void set_no_new_privileges() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) raise(errno, "prctl(PR_SET_NO_NEW_PRIVS, 1)");
+}
+
+ResourceLimit resource_limit(pid_t pid, int resource) {
+  struct rlimit64 limit {};
+  if (::syscall(SYS_prlimit64, pid, resource, nullptr, &limit) < 0) {
+    raise(errno, "prlimit({}, {})", pid, resource);
+  }
+  return {.soft = limit.rlim_cur, .hard = limit.rlim_max};
+}
+
+void set_resource_limit(pid_t pid, int resource, const ResourceLimit& limit) {
+  const struct rlimit64 wanted { .rlim_cur = limit.soft, .rlim_max = limit.hard };
+  if (::syscall(SYS_prlimit64, pid, resource, &wanted, nullptr) == 0) return;
+  raise(errno, "prlimit({}, {}, soft {}, hard {})", pid, resource, shown(limit.soft),
+        shown(limit.hard));
+}
+
+void join_new_session_keyring() {
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0) {
+    raise(errno, "keyctl(KEYCTL_JOIN_SESSION_KEYRING)");
+  }
+}
+
+void load_seccomp_filter(std::string_view program, unsigned flags) {
+  // A program from a cache file lies at any address; the kernel copies it, so alignment is no
+  // matter to it, but the pointer in sock_fprog is typed and its length counted in instructions.
+  std::vector<sock_filter> instructions(program.size() / sizeof(sock_filter));
+  program.copy(reinterpret_cast<char*>(instructions.data()),
+               instructions.size() * sizeof(sock_filter));
+  const sock_fprog filter{.len = static_cast<unsigned short>(instructions.size()),
+                          .filter = instructions.data()};
+  const long result = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+  if (result == 0) return;
+  // With TSYNC a positive result is the id of a thread that could not be brought under the filter.
+  const int number = result > 0 ? ESRCH : errno;
+  raise(number, "seccomp(SECCOMP_SET_MODE_FILTER, {}, {} instructions)",
+        flags == 0 ? "0" : describe_flags(flags, kFilterFlagNames), instructions.size());
+}
+
+}  // namespace tare::sys
