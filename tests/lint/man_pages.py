@@ -7,7 +7,7 @@ from tree import Finding, Skip
 
 SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "FILES", "EXAMPLES", "SEE ALSO"]
 # A flag at the start of a line of --help, with its short or long twin before the description.
-HELP_LINE = re.compile(r"^\s+(-{1,2}[A-Za-z][\w-]*(?:[ ,=].*)?)$")
+HELP_LINE = re.compile(r"^ {1,8}(-{1,2}[A-Za-z][\w-]*(?:[ ,=].*)?)$")
 FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 
 
@@ -75,8 +75,10 @@ def ask(binary, *arguments):
 
 def commands(help_text):
     """The commands that the program's --help lists."""
-    match = re.search(r"^(?:COMMANDS|Commands|Subcommands):?[^\n]*\n((?:[ \t]+\S[^\n]*\n?|\n)+)", help_text, re.M)
-    names = re.findall(r"^[ \t]+([a-z]+)\b", match.group(1), re.M) if match else []
+    heading = r"^(?:COMMANDS|Commands|Subcommands):?[^\n]*\n"
+    match = re.search(heading + r"((?:[ \t]+\S[^\n]*\n?|\n)+)", help_text, re.M)
+    # What stands further in is the rest of a description.
+    names = re.findall(r"^ {1,6}([a-z]+)(?:,| |$)", match.group(1), re.M) if match else []
     return set(names) - {"help"}
 
 
