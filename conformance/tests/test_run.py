@@ -77,6 +77,13 @@ def test_the_container_sees_the_end_of_standard_input(box):
     assert call.wait().check().out == "some\nend\n"
 
 
+def hear(fifo):
+    """The next signal that the container caught; Go's runtime sends itself SIGURG, which counts not."""
+    while (number := int(fifo.line())) == signal.SIGURG:
+        pass
+    return number
+
+
 @pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "CONT", "ALRM"])
 def test_run_forwards_signals_to_the_container(box, name):
     ready, heard = box.bundle.fifo("ready"), box.bundle.fifo("heard")
@@ -85,10 +92,10 @@ def test_run_forwards_signals_to_the_container(box, name):
     assert ready.line() == "ready"
     number = signal.Signals[f"SIG{name}"]
     call.process.send_signal(number)
-    assert heard.line() == str(int(number))
+    assert hear(heard) == number
     if name != "TERM":
         call.process.send_signal(signal.SIGTERM)
-        assert heard.line() == str(int(signal.SIGTERM))
+        assert hear(heard) == signal.SIGTERM
     assert call.wait().code == 0
 
 
@@ -100,7 +107,7 @@ def test_run_forwards_a_burst_of_different_signals(box):
     numbers = [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT]
     for number in numbers:
         call.process.send_signal(number)
-    assert {int(heard.line()) for _ in numbers} == {int(number) for number in numbers}
+    assert {hear(heard) for _ in numbers} == set(numbers)
     call.process.send_signal(signal.SIGTERM)
     assert call.wait().code == 0
 
