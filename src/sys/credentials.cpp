@@ -1,5 +1,6 @@
 #include "sys/credentials.hpp"
 
+#include <fmt/format.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
