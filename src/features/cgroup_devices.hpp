@@ -1,7 +1,7 @@
-/// linux.resources.devices: which devices the container may open and make, as an eBPF program on its
-/// cgroup (config-linux.md, "Allowed Device list"). Everything is denied but the default devices, mknod
-/// of any node, and what the rules allow, in order (GHSA-g54h-m393-cpwq: an absent list denies too).
-/// Attached by the parent before init exists.
+/// linux.resources.devices: which devices the container may open and make, as an eBPF program on
+/// its cgroup (config-linux.md, "Allowed Device list"). Everything is denied but the default
+/// devices, mknod of any node, and what the rules allow, in order (GHSA-g54h-m393-cpwq: an absent
+/// list denies too). Attached by the parent before init exists.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace tare::cgroup_devices {
 
 struct Rule {
   bool allow = false;
-  char type = 'a';  ///< a, c or b
+  char type = 'a';                       ///< a, c or b
   std::optional<std::uint32_t> major{};  ///< any where absent
   std::optional<std::uint32_t> minor{};
   bool read = false;

@@ -1,5 +1,5 @@
-/// What this machine can do, as facts. Probed once, before planning; planning itself asks the kernel
-/// nothing, so a test makes up any machine it likes by filling this in.
+/// What this machine can do, as facts. Probed once, before planning; planning itself asks the
+/// kernel nothing, so a test makes up any machine it likes by filling this in.
 #pragma once
 
 #include <sys/types.h>
@@ -41,7 +41,8 @@ struct HostQuestions {
 /// Asks the kernel. Throws Error(system).
 Host probe_host(const HostQuestions& questions);
 
-/// The cgroup v2 path that a text like that of /proc/PID/cgroup (cgroups(7)) names, "/" without one.
+/// The cgroup v2 path that a text like that of /proc/PID/cgroup (cgroups(7)) names, "/" without
+/// one.
 std::string own_cgroup_of(std::string_view proc_self_cgroup);
 
 /// The words of a text like that of cgroup.controllers.

@@ -14,9 +14,9 @@ constexpr long kCgroup2Magic = 0x63677270;  // CGROUP2_SUPER_MAGIC, linux/magic.
 constexpr const char* kPureMountPoint = "/sys/fs/cgroup";
 constexpr const char* kHybridMountPoint = "/sys/fs/cgroup/unified";
 
-// The two places of systemd's own layouts (its "unified" and "hybrid" modes) and of every distribution;
-// runc and crun look nowhere else either. mountinfo would tell of others, and costs a read of every
-// mount of the host.
+// The two places of systemd's own layouts (its "unified" and "hybrid" modes) and of every
+// distribution; runc and crun look nowhere else either. mountinfo would tell of others, and costs a
+// read of every mount of the host.
 CgroupLayout probe_layout() {
   if (sys::find_filesystem_type(kPureMountPoint) == kCgroup2Magic) {
     return {.mount_point = kPureMountPoint};
@@ -38,7 +38,8 @@ std::string own_cgroup_of(std::string_view proc_self_cgroup) {
     if (end == std::string_view::npos) break;
     proc_self_cgroup.remove_prefix(end + 1);
   }
-  // A process is always in some cgroup of every mounted hierarchy, so this is a kernel without cgroup v2.
+  // A process is always in some cgroup of every mounted hierarchy, so this is a kernel without
+  // cgroup v2.
   return "/";
 }
 
@@ -57,8 +58,8 @@ Host probe_host(const HostQuestions& questions) {
   Host host;
   host.euid = sys::effective_user();
   host.egid = sys::effective_group();
-  // Root of any other user namespace is as rootless as a user: no bpf(2), no mknod(2), no mount of a
-  // block device. A plain user needs no further question.
+  // Root of any other user namespace is as rootless as a user: no bpf(2), no mknod(2), no mount of
+  // a block device. A plain user needs no further question.
   host.rootless = host.euid != 0 || !sys::in_initial_user_namespace();
   host.last_capability = sys::last_capability();
   host.cgroup = probe_layout();

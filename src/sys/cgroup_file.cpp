@@ -20,6 +20,10 @@ namespace {
 // cgroup.procs of a cgroup with every pid that a kernel can have (2^22, eight characters each).
 constexpr std::size_t kValueLimit = 32U << 20U;
 
+// A read stops early only where the next line does not fit in a page (seq_file), and no line of a
+// list is longer than this leaves room for: less than that was everything, and one call is enough.
+constexpr std::size_t kSurelyAll = 4096 - 128;
+
 bool is_gone(int number) noexcept {
   return number == ENOENT || number == ENODEV || number == EOPNOTSUPP;
 }
@@ -60,11 +64,9 @@ std::optional<std::string> read_value(FdRef file) {
     if (got < 0 && is_gone(errno)) return std::nullopt;
     if (got < 0) raise(errno, "read {}", describe(file));
     used += static_cast<std::size_t>(got);
-    if (used > kValueLimit) raise(EFBIG, "read {}: more than {} bytes", describe(file), kValueLimit);
-    // A file of cgroupfs fills the room that it is given, up to a page, as far as it goes: a short read
-    // that ends a line is the end, and one call is enough for all but lists of processes.
-    const bool short_read = static_cast<std::size_t>(got) < room;
-    if (got == 0 || (short_read && used < 4096 && bytes[used - 1] == '\n')) break;
+    if (used > kValueLimit)
+      raise(EFBIG, "read {}: more than {} bytes", describe(file), kValueLimit);
+    if (got == 0 || used <= kSurelyAll) break;
   }
   bytes.resize(used);
   return bytes;
@@ -91,8 +93,8 @@ std::optional<Fd> find_directory(FdRef dir, const std::string& path) {
 }
 
 std::vector<std::string> list_directories(FdRef dir) {
-  // kernfs counts the directories in a directory in its links, so most cgroups, which have none, cost
-  // one fstat instead of a listing of their forty files.
+  // kernfs counts the directories in a directory in its links, so most cgroups, which have none,
+  // cost one fstat instead of a listing of their forty files.
   if (status(dir).st_nlink == 2) return {};
   Fd own = open_at(dir, ".", O_RDONLY | O_DIRECTORY);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.number()), &::closedir);

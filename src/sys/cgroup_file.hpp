@@ -1,6 +1,6 @@
-/// Files and directories of cgroupfs, which may vanish at any moment: their absence is an answer here
-/// and no error. Everything is relative to a descriptor, since names below a container's cgroup may be
-/// of the container's making.
+/// Files and directories of cgroupfs, which may vanish at any moment: their absence is an answer
+/// here and no error. Everything is relative to a descriptor, since names below a container's
+/// cgroup may be of the container's making.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,8 @@
 
 namespace tare::sys {
 
-/// Writes one value with one write(2). Gives 0, or the errno of open or write for the caller to judge.
+/// Writes one value with one write(2). Gives 0, or the errno of open or write for the caller to
+/// judge.
 int try_write_value(FdRef dir, const std::string& path, std::string_view value) noexcept;
 
 /// What is in a file of a cgroup, read anew each time; nullopt when the file or its cgroup is gone
@@ -22,8 +23,8 @@ std::optional<std::string> read_value(FdRef dir, const std::string& path);
 /// As read_value, of a file that is open already, from its start.
 std::optional<std::string> read_value(FdRef file);
 
-/// Waits until the kernel says that a file such as cgroup.events has changed since it was last read;
-/// false after `timeout_ms`. Throws Error(system).
+/// Waits until the kernel says that a file such as cgroup.events has changed since it was last
+/// read; false after `timeout_ms`. Throws Error(system).
 bool await_change(FdRef file, int timeout_ms);
 
 /// A directory below `dir`, opened for reading; nullopt when it is gone. Links are not followed.
@@ -33,7 +34,8 @@ std::optional<Fd> find_directory(FdRef dir, const std::string& path);
 /// The names of the directories in `dir`, in no order.
 std::vector<std::string> list_directories(FdRef dir);
 
-/// rmdir(2): true when the directory is gone, false while it is in use (EBUSY). Throws Error(system).
+/// rmdir(2): true when the directory is gone, false while it is in use (EBUSY). Throws
+/// Error(system).
 bool remove_unused_directory(FdRef dir, const std::string& path);
 
 /// mkdir(2): 0, or the errno for the caller to judge.

@@ -13,8 +13,8 @@
 namespace tare::sys {
 namespace {
 
-// The inode of the initial user namespace is the same on every kernel since 3.8 (PROC_USER_INIT_INO of
-// linux/proc_ns.h, and a promise to userspace as USER_NS_INIT_INO of linux/nsfs.h since 6.17).
+// The inode of the initial user namespace is the same on every kernel since 3.8 (PROC_USER_INIT_INO
+// of linux/proc_ns.h, and a promise to userspace as USER_NS_INIT_INO of linux/nsfs.h since 6.17).
 constexpr ino_t kInitialUserNamespace = 0xEFFFFFFD;
 
 // Capability sets are 64 bits wide.
@@ -22,9 +22,13 @@ constexpr int kCapabilityLimit = 63;
 
 }  // namespace
 
-uid_t effective_user() noexcept { return ::geteuid(); }
+uid_t effective_user() noexcept {
+  return ::geteuid();
+}
 
-gid_t effective_group() noexcept { return ::getegid(); }
+gid_t effective_group() noexcept {
+  return ::getegid();
+}
 
 bool in_initial_user_namespace() {
   struct stat out {};

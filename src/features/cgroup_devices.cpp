@@ -1,0 +1,232 @@
+#include "features/cgroup_devices.hpp"
+
+#include <fmt/core.h>
+#include <linux/bpf.h>
+
+#include <algorithm>
+#include <ranges>
+
+namespace tare::cgroup_devices {
+namespace {
+
+constexpr spec::Word<char> kTypes[] = {{"", 'a'}, {"a", 'a'}, {"b", 'b'}, {"c", 'c'}};
+
+// What runc appends to every list, so that no config can do without it: nodes of any device may be
+// made (but not opened), the devices of config-linux.md, "Default Devices", and pseudoterminals may
+// be used. /dev/console has no rule of its own: it is a pseudoterminal's slave, bound.
+constexpr std::uint32_t kMemory = 1;
+constexpr std::uint32_t kTerminals = 5;
+constexpr std::uint32_t kPseudoterminals = 136;
+
+std::vector<Rule> default_rules() {
+  std::vector<Rule> rules = {
+      {.allow = true, .type = 'c', .mknod = true},
+      {.allow = true, .type = 'b', .mknod = true},
+  };
+  const auto add = [&rules](std::uint32_t major, std::optional<std::uint32_t> minor) {
+    rules.push_back({.allow = true,
+                     .type = 'c',
+                     .major = major,
+                     .minor = minor,
+                     .read = true,
+                     .write = true,
+                     .mknod = true});
+  };
+  for (const std::uint32_t minor : {3U, 5U, 7U, 8U, 9U})
+    add(kMemory, minor);  // null zero full *random
+  add(kTerminals, 0);     // tty
+  add(kTerminals, 2);     // ptmx
+  add(kPseudoterminals, std::nullopt);
+  return rules;
+}
+
+// A number, or any where it is absent or -1, as Docker writes "*".
+std::optional<std::uint32_t> read_number(const spec::Reader& device, std::string_view key) {
+  const std::optional<spec::Reader> member = device.find(key);
+  if (!member) return std::nullopt;
+  const auto number = member->integer<std::int64_t>(-1, UINT32_MAX);
+  if (number == -1) return std::nullopt;
+  return static_cast<std::uint32_t>(number);
+}
+
+void read_access(const spec::Reader& device, Rule& rule) {
+  const spec::Reader access = device.at("access");
+  const std::string letters = access.string();
+  if (letters.empty()) throw access.error("access must not be empty");
+  for (const char letter : letters) {
+    switch (letter) {
+      case 'r':
+        rule.read = true;
+        break;
+      case 'w':
+        rule.write = true;
+        break;
+      case 'm':
+        rule.mknod = true;
+        break;
+      default:
+        throw access.error(fmt::format("unknown device access '{}'", letter));
+    }
+  }
+}
+
+Rule read_rule(const spec::Reader& device) {
+  Rule rule;
+  rule.allow = device.at("allow").boolean();
+  if (const std::optional<spec::Reader> type = device.find("type")) {
+    rule.type = type->one_of("device type", kTypes);
+  }
+  rule.major = read_number(device, "major");
+  rule.minor = read_number(device, "minor");
+  read_access(device, rule);
+  return rule;
+}
+
+std::int32_t access_bits(const Rule& rule) noexcept {
+  return (rule.read ? BPF_DEVCG_ACC_READ : 0) | (rule.write ? BPF_DEVCG_ACC_WRITE : 0) |
+         (rule.mknod ? BPF_DEVCG_ACC_MKNOD : 0);
+}
+
+constexpr std::int32_t kAnyAccess = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD;
+
+bool matches_everything(const Rule& rule) noexcept {
+  return rule.type == 'a' && !rule.major && !rule.minor && access_bits(rule) == kAnyAccess;
+}
+
+using Program = std::vector<sys::BpfInstruction>;
+
+enum Register : std::uint8_t { kResult, kContext, kType, kAccess, kMajor, kMinor };
+
+void add(Program& program, unsigned code, Register to, std::int16_t offset,
+         std::int32_t immediate) {
+  sys::BpfInstruction instruction{
+      .code = static_cast<std::uint8_t>(code), .offset = offset, .immediate = immediate};
+  instruction.destination = to & 0xF;
+  program.push_back(instruction);
+}
+
+void load_word(Program& program, Register to, std::int16_t offset) {
+  add(program, BPF_LDX | BPF_MEM | BPF_W, to, offset, 0);
+  program.back().source = kContext;
+}
+
+void alu(Program& program, unsigned operation, Register to, std::int32_t value) {
+  add(program, BPF_ALU | BPF_K | operation, to, 0, value);
+}
+
+// A comparison of 32 bits: the 64-bit one extends the sign of its constant, and a major number with
+// its highest bit set would equal nothing.
+void jump(Program& program, unsigned comparison, Register left, std::int32_t value,
+          std::int16_t over = 0) {
+  add(program, BPF_JMP32 | BPF_K | comparison, left, over, value);
+}
+
+void leave(Program& program, bool allow) {
+  alu(program, BPF_MOV, kResult, allow ? 1 : 0);
+  program.push_back({.code = BPF_JMP | BPF_EXIT});
+}
+
+// struct bpf_cgroup_dev_ctx (linux/bpf.h): access << 16 | type, major, minor.
+void prologue(Program& program) {
+  load_word(program, kType, 0);
+  alu(program, BPF_AND, kType, 0xFFFF);
+  load_word(program, kAccess, 0);
+  alu(program, BPF_RSH, kAccess, 16);
+  load_word(program, kMajor, 4);
+  load_word(program, kMinor, 8);
+}
+
+// kAccess holds what of the request no rule has decided yet. A rule for this device decides its
+// share: a denied share denies the request, an allowed one is taken off, and with nothing left all
+// is allowed.
+void decide(Program& program, const Rule& rule) {
+  const std::size_t start = program.size();
+  if (rule.type == 'b') jump(program, BPF_JNE, kType, BPF_DEVCG_DEV_BLOCK);
+  if (rule.type == 'c') jump(program, BPF_JNE, kType, BPF_DEVCG_DEV_CHAR);
+  if (rule.major) jump(program, BPF_JNE, kMajor, static_cast<std::int32_t>(*rule.major));
+  if (rule.minor) jump(program, BPF_JNE, kMinor, static_cast<std::int32_t>(*rule.minor));
+  const std::size_t conditions = program.size();
+  if (rule.allow) {
+    alu(program, BPF_AND, kAccess, ~access_bits(rule));
+    jump(program, BPF_JNE, kAccess, 0, 2);
+  } else {
+    jump(program, BPF_JSET, kAccess, access_bits(rule), 1);
+    program.push_back({.code = BPF_JMP | BPF_JA, .offset = 2});
+  }
+  leave(program, rule.allow);
+  for (std::size_t at = start; at < conditions; ++at) {
+    program[at].offset = static_cast<std::int16_t>(program.size() - at - 1);
+  }
+}
+
+std::string shown(const Rule& rule) {
+  const auto number = [](const std::optional<std::uint32_t>& value) {
+    return value ? std::to_string(*value) : std::string("*");
+  };
+  return fmt::format("{} {} {}:{} {}{}{}", rule.allow ? "allow" : "deny", rule.type,
+                     number(rule.major), number(rule.minor), rule.read ? "r" : "",
+                     rule.write ? "w" : "", rule.mknod ? "m" : "");
+}
+
+}  // namespace
+
+Spec read(const spec::Reader& linux_object) {
+  Spec spec;
+  const std::optional<spec::Reader> resources = linux_object.find("resources");
+  if (!resources) return spec;
+  const std::optional<spec::Reader> devices = resources->find("devices");
+  if (!devices) return spec;
+  for (const spec::Reader& device : devices->items()) spec.rules.push_back(read_rule(device));
+  return spec;
+}
+
+Plan plan(const Spec& spec, const Host& host) {
+  // bpf(2) is for root of the initial user namespace, and nobody else can open or make a device
+  // node that the host does not let them anyway.
+  if (host.rootless) return {};
+  Plan plan{.rules = spec.rules};
+  std::ranges::move(default_rules(), std::back_inserter(plan.rules));
+  return plan;
+}
+
+std::vector<sys::BpfInstruction> compile(const std::vector<Rule>& rules) {
+  Program program;
+  prologue(program);
+  for (const Rule& rule : std::views::reverse(rules)) {
+    // Rules before one that decides everything are never reached, and the verifier refuses a
+    // program with such code in it.
+    if (matches_everything(rule)) {
+      leave(program, rule.allow);
+      return program;
+    }
+    decide(program, rule);
+  }
+  leave(program, false);
+  return program;
+}
+
+void apply_in_parent(const Plan& plan, sys::FdRef cgroup_directory) {
+  if (plan.rules.empty()) return;
+  in_context(
+      [] { return std::string("restrict the container's devices (linux.resources.devices)"); },
+      [&] {
+        const sys::Fd program = sys::load_device_program(compile(plan.rules));
+        sys::attach_device_program(cgroup_directory, program);
+      });
+}
+
+void explain(const Plan& plan, Explain& out) {
+  if (plan.rules.empty()) {
+    out.add("cgroup_devices", "no device rules: rootless, the host's permissions decide");
+    return;
+  }
+  const std::size_t defaults = default_rules().size();
+  std::string text = "every device is denied but by these rules, the last that matches deciding: ";
+  for (std::size_t i = 0; i < plan.rules.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += shown(plan.rules[i]);
+  }
+  out.add("cgroup_devices", text, plan.rules.size() > defaults ? "/linux/resources/devices" : "");
+}
+
+}  // namespace tare::cgroup_devices
