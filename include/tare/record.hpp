@@ -34,8 +34,6 @@ struct Intent {
   std::string rootfs{};            ///< absolute
   std::string boot_id{};           ///< nothing but files outlives a boot
   std::string cgroup_directory{};  ///< absolute; empty where cgroups are disabled
-  bool made_cgroup = false;        ///< the cgroup is ours to remove
-  std::vector<std::string> cgroup_parents{};  ///< reserved for parents made on the way
   std::string hooks{};             ///< the object `hooks` of config.json as JSON, or empty
   std::string process{};           ///< the object `process` of config.json as JSON: exec's defaults
   std::uint64_t namespaces = 0;    ///< CLONE_NEW* bits that exec joins
@@ -54,6 +52,7 @@ struct Record {
   InitProcess init{};
   std::string cgroup_directory{};
   std::uint64_t namespaces = 0;
+  bool private_pids = false;  ///< init is pid 1 of a namespace of its own: its end is everyone's
   std::map<std::string, std::string> annotations{};
   bool has_poststart = false;  ///< start must read the intent's hooks
   bool has_poststop = false;   ///< delete must read the intent's hooks

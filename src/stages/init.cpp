@@ -13,6 +13,9 @@ namespace {
 
 using namespaces::Type;
 
+// Directories that set-up makes are 0755 whatever the caller's umask; the payload's own comes later.
+constexpr mode_t kSetUpUmask = 0022;
+
 void become_root_of_user_namespace(const Plan& plan, const InitEnd& channel) {
   if (!plan.namespaces.has(Type::user)) return;
   if (plan.namespaces.creates(Type::user)) {
@@ -20,8 +23,8 @@ void become_root_of_user_namespace(const Plan& plan, const InitEnd& channel) {
     channel.expect(ToInit::ids_mapped);
   }
   // Unmapped ids could own nothing that set-up makes.
-  sys::set_group_ids(0, 0, 0);
-  sys::set_user_ids(0, 0, 0);
+  sys::set_gid(0);
+  sys::set_uid(0);
 }
 
 sys::Root attach_root(const Plan& plan, InitTools& tools) {
@@ -51,6 +54,7 @@ void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
     tools.payload.channel.send(FromInit::need_hooks);
     tools.payload.channel.expect(ToInit::hooks_done);
   }
+  if (plan.hooks.create_container.empty()) return;
   hooks::run(hooks::Stage::create_container, plan.hooks.create_container,
              state::hook_state(tools.identity, Status::creating), plan.rootfs.path);
 }
@@ -58,6 +62,7 @@ void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
 // One call a line; a comment only where the order is forced.
 void set_up(const Plan& plan, InitTools& tools) {
   sys::new_session();
+  sys::set_umask(kSetUpUmask);
   namespaces::join(tools.join);
   // While this process still has its old ids: the path of the rootfs may be closed to the new ones.
   const sys::Root root = attach_root(plan, tools);
@@ -92,8 +97,10 @@ void hand_over_console(const terminal::Pty& pty, const InitTools& tools) {
 int init_main(const Plan& plan, InitTools& tools) noexcept {
   try {
     tools.identity.init.pid = sys::own_pid();
-    tools.payload.hooks = plan.hooks.start_container;
-    tools.payload.hook_state = state::hook_state(tools.identity, Status::created);
+    if (!plan.hooks.start_container.empty()) {
+      tools.payload.hooks = plan.hooks.start_container;
+      tools.payload.hook_state = state::hook_state(tools.identity, Status::created);
+    }
     set_up(plan, tools);
     become_payload(plan.process, tools.payload);
   } catch (const Error& error) {

@@ -61,6 +61,7 @@ class ParentEnd {
   /// Error(internal).
   Request receive();
   void send(ToInit kind, std::string_view text = {}) const;
+  void close() noexcept { socket_.reset(); }
 
  private:
   sys::Fd socket_;

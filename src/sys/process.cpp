@@ -117,9 +117,15 @@ std::optional<Fd> open_pidfd(pid_t pid) {
   raise(errno, "pidfd_open {}", pid);
 }
 
-bool has_ended(FdRef pidfd) {
+bool has_ended(FdRef pidfd) { return await_end(pidfd, 0); }
+
+bool await_end(FdRef pidfd, int timeout_ms) {
   pollfd poll_for{.fd = pidfd.number(), .events = POLLIN, .revents = 0};
-  return ::poll(&poll_for, 1, 0) > 0;
+  for (;;) {
+    const int ready = ::poll(&poll_for, 1, timeout_ms);
+    if (ready >= 0) return ready > 0;
+    if (errno != EINTR) raise(errno, "poll {}", describe(pidfd));
+  }
 }
 
 bool send_signal(FdRef pidfd, int signal) {
@@ -166,6 +172,8 @@ int execute(const std::string& path, const std::vector<std::string>& arguments,
   ::execve(path.c_str(), argv.data(), envp.data());
   return errno;
 }
+
+uid_t own_user() noexcept { return ::geteuid(); }
 
 pid_t own_pid() noexcept { return ::getpid(); }
 

@@ -22,6 +22,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "sys/fd.hpp"
@@ -55,7 +56,8 @@ template <std::invocable Body>
 Child spawn(const CloneRequest& request, Body&& body) {
   Child child = clone_process(request);
   if (child.pid != 0) return child;
-  run_child([](void* raw) { return (*static_cast<std::remove_reference_t<Body>*>(raw))(); }, &body);
+  run_child([](void* raw) { return (*static_cast<std::remove_cvref_t<Body>*>(raw))(); },
+            const_cast<void*>(static_cast<const void*>(&body)));
 }
 
 /// How a process ended, as a shell reports it.
@@ -78,6 +80,9 @@ std::optional<Fd> open_pidfd(pid_t pid);
 
 /// True when the process behind the pidfd has ended (it may still be a zombie).
 bool has_ended(FdRef pidfd);
+
+/// Waits until the process behind the pidfd has ended, without reaping it; false after `timeout_ms`.
+bool await_end(FdRef pidfd, int timeout_ms);
 
 /// pidfd_send_signal(2); false when the process has ended (ESRCH). Throws Error(system) otherwise.
 bool send_signal(FdRef pidfd, int signal);
@@ -106,6 +111,9 @@ void unshare(std::uint64_t namespaces);
 /// execve(2); returns only when it fails, with errno.
 int execute(const std::string& path, const std::vector<std::string>& arguments,
             const std::vector<std::string>& environment) noexcept;
+
+/// The effective user id of this process.
+uid_t own_user() noexcept;
 
 /// This process's pid, as its own pid namespace has it.
 pid_t own_pid() noexcept;

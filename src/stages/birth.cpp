@@ -1,0 +1,51 @@
+#include "stages/birth.hpp"
+
+#include <charconv>
+#include <string>
+
+#include "stages/protocol.hpp"
+#include "sys/socket.hpp"
+
+namespace tare::stages {
+namespace {
+
+// In the joiner: joins, makes the child, and tells the parent of it. Gives the joiner's exit status.
+int join_and_clone(const InitEnd& channel, std::uint64_t namespaces, const std::function<void()>& join,
+                   const std::function<int()>& body) {
+  try {
+    join();
+    const sys::Child child = sys::clone_process({.namespaces = namespaces, .sibling = true});
+    if (child.pid == 0) return body();
+    // The joiner is in its old pid namespace still (setns changes it for children only), so this pid is
+    // the one that the parent knows.
+    channel.send(FromInit::joined, std::to_string(child.pid), child.pidfd);
+    return 0;
+  } catch (const Error& error) {
+    channel.send_failure(error);
+    return 1;
+  }
+}
+
+}  // namespace
+
+sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
+                                const std::function<int()>& body) {
+  auto [near, far] = sys::socket_pair();
+  ParentEnd from_joiner(std::move(near));
+  InitEnd to_parent(std::move(far));
+  // Its own channel: the child may speak on the other one before the joiner has told of it.
+  const sys::Child joiner = sys::spawn({.cgroup = request.cgroup}, [&] {
+    return join_and_clone(to_parent, request.namespaces, join, body);
+  });
+  to_parent.close();
+  const Request answer = from_joiner.receive();
+  sys::wait_for(joiner.pidfd);
+  sys::Child child{.pidfd = sys::duplicate(answer.attached)};
+  std::from_chars(answer.text.data(), answer.text.data() + answer.text.size(), child.pid);
+  if (answer.kind != FromInit::joined || child.pid <= 0) {
+    throw Error(ErrorKind::internal, "the process that joins namespaces died without a word");
+  }
+  return child;
+}
+
+}  // namespace tare::stages

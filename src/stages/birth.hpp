@@ -1,0 +1,25 @@
+/// How a container's process comes to be: one clone3 with everything, or, where the kernel lets a
+/// namespace be joined only by a child of the process that joins, through a joiner that stands between.
+///
+///   parent ── clone3(new namespaces, into the cgroup) ──▶ process
+///   parent ── clone3(into the cgroup) ──▶ joiner ── setns …, clone3(CLONE_PARENT, …) ──▶ process
+///
+/// Either way the process is the parent's child, and the joiner is gone when this returns.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "sys/fd.hpp"
+#include "sys/process.hpp"
+
+namespace tare::stages {
+
+/// Makes a child through a joiner: `join` runs in the joiner, `body` in the child.
+/// Throws what the joiner failed with.
+sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
+                                const std::function<int()>& body);
+
+}  // namespace tare::stages

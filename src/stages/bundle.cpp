@@ -1,0 +1,53 @@
+#include "stages/bundle.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "sys/file.hpp"
+
+namespace tare::stages {
+namespace {
+
+// Enough for a thousand mounts and the largest of profiles; a bound keeps a mistaken path (a disk image,
+// /dev/zero) from filling the memory.
+constexpr std::size_t kMaxConfig = 16U << 20U;
+
+std::string read_config(const std::string& bundle) {
+  const std::string path = bundle + "/config.json";
+  // A FIFO in its place must not hold us.
+  const std::optional<sys::Fd> file = sys::find_at(sys::FdRef::cwd(), path, O_RDONLY | O_NONBLOCK);
+  if (!file) {
+    throw Error(ErrorKind::spec,
+                fmt::format("JSON specification file {} not found: {}", path, errno_text(ENOENT)),
+                "name the bundle's directory with --bundle, or write a config there with `tare spec`");
+  }
+  if (!S_ISREG(sys::status(*file).st_mode)) {
+    throw Error(ErrorKind::spec, fmt::format("{}: not a regular file", path));
+  }
+  return sys::read_all(*file, kMaxConfig);
+}
+
+}  // namespace
+
+Bundle load_bundle(const CreateRequest& request) {
+  const spec::Document document("config.json", read_config(request.bundle));
+  const Spec spec = read_spec(document.top());
+  const Host host = probe_host(questions_of(spec));
+  return {
+      .plan = make_plan(spec, host,
+                        {.id = request.id,
+                         .bundle = request.bundle,
+                         .no_pivot = request.no_pivot,
+                         .no_new_keyring = request.no_new_keyring,
+                         .cgroup_disabled = request.global.cgroup_disabled,
+                         .systemd_cgroup = request.global.systemd_cgroup}),
+      .oci_version = spec.oci_version,
+      .annotations = spec.annotations,
+      .process = document.top().at("process").json(),
+  };
+}
+
+}  // namespace tare::stages

@@ -1,0 +1,233 @@
+#include "stages/create.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+
+#include "features/cgroup.hpp"
+#include "stages/birth.hpp"
+#include "stages/handover.hpp"
+#include "stages/init.hpp"
+#include "state/record.hpp"
+#include "state/start_gate.hpp"
+#include "sys/clock.hpp"
+#include "sys/file.hpp"
+#include "sys/socket.hpp"
+
+namespace tare::stages {
+namespace {
+
+// What is left of a killed container must be gone before its cgroup can be removed.
+constexpr int kKillTimeoutMs = 10'000;
+
+Intent intent_of(const CreateRequest& request, const Bundle& bundle) {
+  const Plan& plan = bundle.plan;
+  return {
+      .id = request.id,
+      .bundle = request.bundle,
+      .rootfs = plan.rootfs.path,
+      .boot_id = sys::boot_id(),
+      .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
+      .hooks = plan.hooks == hooks::Plan{} ? "" : hooks::to_json(plan.hooks),
+      .process = bundle.process,
+      .namespaces = plan.namespaces.all(),
+      .user_mapped = plan.namespaces.has(namespaces::Type::user),
+  };
+}
+
+Record record_of(const CreateRequest& request, const Bundle& bundle) {
+  const Plan& plan = bundle.plan;
+  return {
+      .id = request.id,
+      .oci_version = bundle.oci_version,
+      .bundle = request.bundle,
+      .rootfs = plan.rootfs.path,
+      .created = sys::now_rfc3339_nanoseconds(),
+      .owner = sys::own_user(),
+      .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
+      .namespaces = plan.namespaces.all(),
+      .private_pids = plan.namespaces.creates(namespaces::Type::pid),
+      .annotations = bundle.annotations,
+      .has_poststart = !plan.hooks.poststart.empty(),
+      .has_poststop = !plan.hooks.poststop.empty(),
+      .has_seccomp = plan.seccomp.enabled,
+  };
+}
+
+// The cgroup with its limits and its device filter, complete before anything lives in it.
+sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
+  if (!plan.cgroup.enabled()) return sys::Fd();
+  cgroup::Created created = cgroup::apply_in_parent(plan.cgroup);
+  undo.add([directories = created.made, own = plan.cgroup.directory()] {
+    cgroup::kill_all(own);
+    cgroup::await_empty(own, kKillTimeoutMs);
+    cgroup::remove(own);
+    for (auto directory = directories.rbegin(); directory != directories.rend(); ++directory) {
+      cgroup::remove(*directory);
+    }
+  });
+  cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, created.directory);
+  cgroup_devices::apply_in_parent(plan.cgroup_devices, created.directory);
+  return std::move(created.directory);
+}
+
+InitTools open_tools(const CreateRequest& request, const Plan& plan, const Record& record,
+                     sys::Fd channel, sys::Fd gate) {
+  InitTools tools{
+      .payload = {.channel = InitEnd(std::move(channel)),
+                  .gate = std::move(gate),
+                  .preserve_fds = request.preserve_fds},
+      .identity = record,
+  };
+  tools.join = namespaces::open_in_parent(plan.namespaces);
+  if (plan.namespaces.has(namespaces::Type::mount)) {
+    tools.rootfs = rootfs::open_in_parent(plan.rootfs);
+    tools.mount_sources = mounts::open_in_parent(plan.mounts);
+    tools.device_sources = devices::open_in_parent(plan.devices);
+    tools.null_device = masked_paths::open_in_parent(plan.masked_paths);
+  }
+  if (!request.console_socket.empty()) {
+    tools.console_socket = in_context([] { return "console socket"; },
+                                      [&] { return sys::connect_unix(request.console_socket); });
+  }
+  return tools;
+}
+
+sys::Child spawn_init(Made& made, InitTools& tools, const sys::Fd& cgroup) {
+  const Plan& plan = made.bundle.plan;
+  // With the parent's end open in init as well, init could never see that the parent is gone.
+  const auto body = [&] {
+    made.channel.close();
+    return init_main(plan, tools);
+  };
+  sys::CloneRequest request{.namespaces = plan.namespaces.create};
+  if (cgroup) request.cgroup = cgroup.ref();
+  if (!plan.namespaces.needs_joiner()) {
+    return sys::spawn(request, body);
+  }
+  return spawn_through_joiner(
+      request, [&] { namespaces::join(std::exchange(tools.join, {})); }, body);
+}
+
+// Answers what init asks for until it is ready. Everything that init may not do itself happens here.
+class Attendant {
+ public:
+  Attendant(Made& made, const state::Store& store) : made_(made), store_(store) {}
+
+  void until_ready() {
+    if (!made_.bundle.plan.namespaces.creates(namespaces::Type::user)) compile_filter();
+    for (;;) {
+      Request request = made_.channel.receive();
+      if (request.kind == FromInit::ready) return;
+      answer(request);
+    }
+  }
+
+ private:
+  void answer(Request& request) {
+    const Plan& plan = made_.bundle.plan;
+    switch (request.kind) {
+      case FromInit::need_id_map:
+        id_map::apply_in_parent(plan.id_map, made_.init.pid);
+        made_.channel.send(ToInit::ids_mapped);
+        compile_filter();
+        return;
+      case FromInit::console: made_.console = std::move(request.attached); return;
+      case FromInit::need_hooks:
+        run_hooks();
+        made_.channel.send(ToInit::hooks_done);
+        return;
+      case FromInit::need_limits:
+        rlimits::apply(plan.process.rlimits, made_.init.pid);
+        made_.channel.send(ToInit::limits_set);
+        return;
+      case FromInit::need_filter: made_.channel.send(ToInit::filter, filter_); return;
+      case FromInit::closed: throw death_of_init(made_.init, made_.record.cgroup_directory);
+      case FromInit::joined:
+      case FromInit::ready:
+      case FromInit::failed: break;
+    }
+    throw Error(ErrorKind::internal, "the container's init asked for what it may not ask for");
+  }
+
+  // While init mounts: the two run side by side.
+  void compile_filter() {
+    if (!made_.bundle.plan.seccomp.enabled) return;
+    const sys::Fd cache = store_.seccomp_cache();
+    filter_ = seccomp::compile_cached(made_.bundle.plan.seccomp, cache).encode();
+    made_.directory.write_seccomp(filter_);
+  }
+
+  void run_hooks() {
+    const std::string state = state::hook_state(made_.record, Status::creating);
+    const hooks::Plan& hooks = made_.bundle.plan.hooks;
+    hooks::run(hooks::Stage::prestart, hooks.prestart, state, made_.record.bundle);
+    hooks::run(hooks::Stage::create_runtime, hooks.create_runtime, state, made_.record.bundle);
+  }
+
+  Made& made_;
+  const state::Store& store_;
+  std::string filter_;
+};
+
+void undo_hooks(Made& made) {
+  const hooks::Plan& hooks = made.bundle.plan.hooks;
+  if (hooks.poststop.empty()) return;
+  // runtime.md, "Lifecycle": a create that fails once its hooks have begun still ends with poststop.
+  made.undo.add([&poststop = hooks.poststop, record = made.record] {
+    hooks::run(hooks::Stage::poststop, poststop, state::hook_state(record, Status::stopped),
+               record.bundle);
+  });
+}
+
+// Everything after the claim. `far` is init's end of the channel.
+void make_init(Made& made, const CreateRequest& request, Start start, const state::Store& store,
+               sys::Fd far) {
+  const Plan& plan = made.bundle.plan;
+  const sys::Fd cgroup = make_cgroup(plan, made.undo);
+  sys::Fd gate = start == Start::later ? start_gate::make(made.directory.fd()) : sys::Fd();
+  InitTools tools = open_tools(request, plan, made.record, std::move(far), std::move(gate));
+  undo_hooks(made);
+  made.init = spawn_init(made, tools, cgroup);
+  made.undo.add([&made] {
+    sys::send_signal(made.init.pidfd, SIGKILL);
+    sys::wait_for(made.init.pidfd);
+  });
+  tools.payload.channel.close();
+  oom_score::apply_in_parent(plan.process.oom_score, made.init.pid);
+  made.record.init = identity_of(made.init);
+  in_context([] { return "error during container init"; },
+             [&] { Attendant(made, store).until_ready(); });
+  made.directory.write_record(made.record);
+  hand_over_process(made.init, request.pid_file, request.pidfd_socket, made.undo);
+}
+
+}  // namespace
+
+std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) {
+  Bundle bundle = load_bundle(request);
+  check_console(bundle.plan.process.terminal.enabled, !request.console_socket.empty(),
+                start != Start::now_attended);
+  const Record record = record_of(request, bundle);
+  const state::Store store(request.global);
+
+  auto [near, far] = sys::socket_pair();
+  auto made = std::make_unique<Made>(Made{.directory = store.claim(request.id),
+                                          .bundle = std::move(bundle),
+                                          .record = record,
+                                          .channel = ParentEnd(std::move(near))});
+  made->undo.add([directory = &made->directory] { directory->remove(); });
+  made->directory.write_intent(intent_of(request, made->bundle));
+  in_context([] { return "unable to start container process"; },
+             [&] { make_init(*made, request, start, store, std::move(far)); });
+  return made;
+}
+
+void proceed(Made& made, Start start) {
+  made.channel.send(ToInit::proceed);
+  if (start == Start::later) return;
+  in_context([] { return "unable to start container process"; },
+             [&] { return made.channel.receive(); });
+}
+
+}  // namespace tare::stages

@@ -1,0 +1,244 @@
+#include "stages/exec.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+
+#include <cerrno>
+
+#include "stages/birth.hpp"
+#include "stages/handover.hpp"
+#include "stages/lifecycle.hpp"
+#include "stages/payload.hpp"
+#include "stages/undo.hpp"
+#include "state/store.hpp"
+#include "sys/credentials.hpp"
+#include "sys/file.hpp"
+#include "sys/path.hpp"
+#include "sys/socket.hpp"
+
+namespace tare::stages {
+namespace {
+
+constexpr std::size_t kMaxProcessFile = 16U << 20U;
+
+void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
+  if (!request.arguments.empty()) spec.environment.arguments = request.arguments;
+  if (request.directory) spec.environment.directory = *request.directory;
+  for (const std::string& variable : request.variables) {
+    spec.environment.variables.push_back(variable);
+  }
+  if (request.user) {
+    const credentials::User user = credentials::parse_user(*request.user);
+    spec.credentials.uid = user.uid;
+    if (user.gid) spec.credentials.gid = *user.gid;
+  }
+  for (const gid_t group : request.additional_gids) spec.credentials.additional_gids.push_back(group);
+  if (request.no_new_privileges) spec.no_new_privileges.enabled = true;
+  for (const std::string& name : request.capabilities) {
+    // Never into the inheritable set, from which a file's own inheritable set would draw for a process
+    // that is not root (CVE-2022-29162).
+    const capabilities::Set bit = capabilities::Set{1} << capabilities::parse_name(name);
+    spec.capabilities.bounding |= bit;
+    spec.capabilities.effective |= bit;
+    spec.capabilities.permitted |= bit;
+  }
+}
+
+ProcessSpec read_process_spec(const ExecRequest& request, const Intent& intent) {
+  if (!request.process_file.empty()) {
+    const spec::Document document(
+        request.process_file,
+        sys::read_file(sys::FdRef::cwd(), request.process_file, kMaxProcessFile));
+    return read_process(document.top());
+  }
+  const spec::Document document("process", intent.process);
+  ProcessSpec spec = read_process(document.top());
+  // Without --tty the container's own wish for a terminal does not count: the new process has its own.
+  spec.terminal.enabled = request.terminal;
+  return spec;
+}
+
+void refuse_labels(const ExecRequest& request) {
+  if (!request.apparmor.empty()) {
+    throw Error(ErrorKind::unsupported, "--apparmor: this version of tare does not set it");
+  }
+  if (!request.process_label.empty()) {
+    throw Error(ErrorKind::unsupported, "--process-label: this version of tare does not set it");
+  }
+}
+
+// The cgroup that the process is born in. A path of the caller stays below the container's cgroup.
+sys::Fd open_cgroup(const ExecRequest& request, const Record& record) {
+  if (record.cgroup_directory.empty()) return sys::Fd();
+  const sys::Root root(
+      sys::open_at(sys::FdRef::cwd(), record.cgroup_directory, O_PATH | O_DIRECTORY));
+  std::string path = request.cgroup;
+  if (const std::size_t colon = path.find(':'); colon != std::string::npos) {
+    if (colon != 0) {
+      throw Error(ErrorKind::usage, fmt::format("unknown controller {} in SubCgroupPaths: cgroup v2 "
+                                                "has one tree for all", path.substr(0, colon)));
+    }
+    path.erase(0, 1);
+  }
+  if (("/" + path + "/").find("/../") != std::string::npos) {
+    throw Error(ErrorKind::usage, fmt::format("--cgroup {} leaves the container's cgroup", path));
+  }
+  return in_context([&] { return fmt::format("--cgroup \"{}\"", path); },
+                    [&] { return root.open(path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY); });
+}
+
+// What the process and its joiner need, opened before they exist.
+struct ExecTools {
+  PayloadTools payload;
+  sys::Fd init{};  ///< pidfd of the container's init, whose namespaces are joined
+  sys::Fd console_socket{};
+  std::uint64_t namespaces = 0;
+  bool user_namespace = false;
+};
+
+int exec_main(const ProcessPlan& plan, ExecTools& tools) noexcept {
+  try {
+    sys::new_session();
+    if (tools.user_namespace) {
+      sys::set_gid(0);
+      sys::set_uid(0);
+    }
+    keyring::apply(plan.keyring);
+    const sys::Root root(sys::open_at(sys::FdRef::cwd(), "/", O_PATH | O_DIRECTORY));
+    environment::make_directory_in_init(plan.environment, root);
+    if (plan.terminal.enabled) {
+      const terminal::Pty pty = terminal::open(plan.terminal, root);
+      if (tools.console_socket) {
+        sys::send_message(tools.console_socket, pty.name, pty.master);
+      } else {
+        tools.payload.channel.send(FromInit::console, pty.name, pty.master);
+      }
+      terminal::attach(pty, plan.credentials.uid);
+    }
+    become_payload(plan, tools.payload);
+  } catch (const Error& error) {
+    return report_failure(tools.payload.channel, error);
+  }
+}
+
+// In the joiner, which no process of the container can see: its pid namespace is the runtime's. What
+// it makes is born inside with no descriptor of the host, not dumpable, and with no more capabilities
+// than set-up still needs (CVE-2016-9962).
+void enter_container(const ProcessPlan& plan, ExecTools& tools) {
+  sys::set_dumpable(false);
+  sys::join_namespaces(tools.init, static_cast<int>(tools.namespaces));
+  tools.init.reset();
+  capabilities::narrow(plan.capabilities);
+}
+
+sys::Child spawn_process(const ProcessPlan& plan, ExecTools& tools, ParentEnd& channel,
+                         const sys::Fd& cgroup) {
+  sys::CloneRequest request;
+  if (cgroup) request.cgroup = cgroup.ref();
+  return spawn_through_joiner(
+      request,
+      [&] {
+        channel.close();
+        enter_container(plan, tools);
+      },
+      [&] { return exec_main(plan, tools); });
+}
+
+// Answers what the process asks for until it is ready, then lets it go and awaits its execve.
+std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd& channel,
+                                             const sys::Child& process,
+                                             const state::ContainerDirectory& directory) {
+  std::optional<sys::Fd> console;
+  for (bool ready = false;;) {
+    Request request = channel.receive();
+    switch (request.kind) {
+      case FromInit::console: console = std::move(request.attached); break;
+      case FromInit::need_limits:
+        rlimits::apply(plan.rlimits, process.pid);
+        channel.send(ToInit::limits_set);
+        break;
+      case FromInit::need_filter: channel.send(ToInit::filter, directory.read_seccomp()); break;
+      case FromInit::ready:
+        ready = true;
+        channel.send(ToInit::proceed);
+        break;
+      case FromInit::closed:
+        if (ready) return console;
+        throw death_of_init(process, "");
+      case FromInit::joined:
+      case FromInit::need_id_map:
+      case FromInit::need_hooks:
+      case FromInit::failed:
+        throw Error(ErrorKind::internal, "the new process asked for what it may not ask for");
+    }
+  }
+}
+
+struct Found {
+  state::ContainerDirectory directory;
+  Record record;
+  Intent intent;
+  sys::Fd init;
+};
+
+Found find_container(const ExecRequest& request) {
+  const state::Store store(request.global);
+  state::ContainerDirectory directory = store.open(request.id, state::Lock::shared);
+  Record record = read_record(directory);
+  std::optional<sys::Fd> init = find_init(record);
+  if (!init) throw Error(ErrorKind::state, "cannot exec in a stopped container");
+  if (!request.ignore_paused && is_paused(record)) {
+    throw Error(ErrorKind::state,
+                "cannot exec in a paused container (use --ignore-paused to override)");
+  }
+  std::optional<Intent> intent = directory.find_intent();
+  if (!intent) throw Error(ErrorKind::state, "the container's intent is missing");
+  return {std::move(directory), std::move(record), std::move(*intent), std::move(*init)};
+}
+
+}  // namespace
+
+ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Record& record) {
+  refuse_labels(request);
+  ProcessSpec spec = read_process_spec(request, intent);
+  apply_flags(request, spec);
+  const id_map::Plan no_maps;
+  return plan_process(spec, probe_host({}),
+                      {.user_namespace = intent.user_mapped,
+                       .id_map = no_maps,
+                       .has_seccomp = record.has_seccomp});
+}
+
+Added add_process(const ExecRequest& request) {
+  Found found = find_container(request);
+  const ProcessPlan plan = plan_exec(request, found.intent, found.record);
+  check_console(plan.terminal.enabled, !request.console_socket.empty(), request.detach);
+  return in_context([] { return "unable to start container process"; }, [&] {
+    const sys::Fd cgroup = open_cgroup(request, found.record);
+    auto [near, far] = sys::socket_pair();
+    ParentEnd channel(std::move(near));
+    ExecTools tools{.payload = {.channel = InitEnd(std::move(far)),
+                                .preserve_fds = request.preserve_fds},
+                    .init = std::move(found.init),
+                    .namespaces = found.record.namespaces,
+                    .user_namespace = found.intent.user_mapped};
+    if (!request.console_socket.empty()) {
+      tools.console_socket = sys::connect_unix(request.console_socket);
+    }
+    Added added{.process = spawn_process(plan, tools, channel, cgroup)};
+    Undo undo;
+    undo.add([&process = added.process] {
+      sys::send_signal(process.pidfd, SIGKILL);
+      sys::wait_for(process.pidfd);
+    });
+    tools.payload.channel.close();
+    oom_score::apply_in_parent(plan.oom_score, added.process.pid);
+    added.console = attend_until_executed(plan, channel, added.process, found.directory);
+    hand_over_process(added.process, request.pid_file, request.pidfd_socket, undo);
+    undo.commit();
+    return added;
+  });
+}
+
+}  // namespace tare::stages

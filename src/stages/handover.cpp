@@ -1,0 +1,91 @@
+#include "stages/handover.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+
+#include "sys/file.hpp"
+#include "sys/socket.hpp"
+
+namespace tare::stages {
+namespace {
+
+struct FileName {
+  std::string directory;
+  std::string name;
+};
+
+FileName split(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return {path.substr(0, std::max<std::size_t>(slash, 1)), path.substr(slash + 1)};
+}
+
+void write_pid_file(const std::string& path, pid_t pid, Undo& undo) {
+  const FileName file = split(path);
+  const sys::Fd directory = sys::open_at(sys::FdRef::cwd(), file.directory, O_PATH | O_DIRECTORY);
+  const std::string temporary = "." + file.name;
+  const sys::Fd out =
+      sys::open_at(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+  undo.add([path] { sys::remove_file(sys::FdRef::cwd(), path); });
+  sys::write_all(out, std::to_string(pid));
+  sys::rename_file(directory, temporary, file.name);
+}
+
+// cgroup v2 counts the kills in memory.events: "oom_kill 1".
+bool was_out_of_memory(const std::string& cgroup_directory) {
+  if (cgroup_directory.empty()) return false;
+  const std::optional<sys::Fd> events =
+      sys::find_at(sys::FdRef::cwd(), cgroup_directory + "/memory.events", O_RDONLY);
+  if (!events) return false;
+  const std::string text = sys::read_all(*events);
+  const std::size_t at = text.find("\noom_kill ");
+  return at != std::string::npos && text[at + std::string_view("\noom_kill ").size()] != '0';
+}
+
+}  // namespace
+
+void check_console(bool terminal, bool has_socket, bool detached) {
+  if (terminal && detached && !has_socket) {
+    throw Error(ErrorKind::usage,
+                "cannot allocate tty if runc will detach without setting console socket");
+  }
+  if (has_socket && !(terminal && detached)) {
+    throw Error(ErrorKind::usage,
+                "cannot use console socket if runc will not detach or allocate tty");
+  }
+}
+
+void hand_over_process(const sys::Child& process, const std::string& pid_file,
+                       const std::string& pidfd_socket, Undo& undo) {
+  if (!pidfd_socket.empty()) {
+    in_context([] { return "pidfd socket"; }, [&] {
+      const sys::Fd socket = sys::connect_unix(pidfd_socket);
+      sys::send_message(socket, "pidfd", process.pidfd);
+    });
+  }
+  if (!pid_file.empty()) {
+    in_context([] { return "pid file"; }, [&] { write_pid_file(pid_file, process.pid, undo); });
+  }
+}
+
+InitProcess identity_of(const sys::Child& process) {
+  const sys::ProcessIdentity identity = sys::identify(process.pid, process.pidfd);
+  return {.pid = process.pid,
+          .pidfs_inode = identity.pidfs_inode,
+          .start_time = identity.start_time};
+}
+
+Error death_of_init(const sys::Child& process, const std::string& cgroup_directory) {
+  const sys::ExitStatus status = sys::wait_for(process.pidfd);
+  if (status.signal == SIGKILL && was_out_of_memory(cgroup_directory)) {
+    return Error(ErrorKind::system, "container init was OOM-killed (memory limit too low?)");
+  }
+  if (status.signal != 0) {
+    return Error(ErrorKind::system,
+                 fmt::format("the container's init was killed by signal {}", status.signal));
+  }
+  return Error(ErrorKind::system,
+               fmt::format("the container's init exited with status {}", status.code));
+}
+
+}  // namespace tare::stages

@@ -1,0 +1,30 @@
+/// What is done to a container that exists: each function acts on its Record. The functions of
+/// tare/runtime.hpp that are named there are defined here as well.
+#pragma once
+
+#include <optional>
+
+#include "state/store.hpp"
+#include "sys/fd.hpp"
+#include "tare/record.hpp"
+#include "tare/runtime.hpp"
+
+namespace tare::stages {
+
+/// The record; Error(state) "container does not exist" where a create was cut short.
+Record read_record(const state::ContainerDirectory& directory);
+
+/// A pidfd of the container's init, if it still lives.
+std::optional<sys::Fd> find_init(const Record& record);
+
+/// Whether the container's cgroup is frozen.
+bool is_paused(const Record& record);
+
+/// Where the container is in its life, by what the kernel says now.
+Status observe(const state::ContainerDirectory& directory, const Record& record);
+
+/// Ends whatever of the container lives, removes its cgroup, runs its poststop hooks and forgets it.
+/// A poststop hook that fails is passed over, as runtime.md orders.
+void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record);
+
+}  // namespace tare::stages
