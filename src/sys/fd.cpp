@@ -24,6 +24,12 @@ Fd duplicate(FdRef fd) {
   return Fd(copy);
 }
 
+void place(FdRef fd, int number) {
+  // dup3 refuses to do nothing; then the flag is all there is to change.
+  if (fd.number() == number) return keep_across_exec(fd);
+  if (::dup3(fd.number(), number, 0) < 0) raise(errno, "dup3({}, {})", describe(fd), number);
+}
+
 void keep_across_exec(FdRef fd) {
   if (::fcntl(fd.number(), F_SETFD, 0) < 0) raise(errno, "fcntl({}, F_SETFD)", describe(fd));
 }

@@ -57,6 +57,10 @@ class Fd {
 /// A second descriptor for the same open file, O_CLOEXEC. Throws Error(system).
 Fd duplicate(FdRef fd);
 
+/// Makes `number` (0, 1 or 2, mostly) a descriptor for the same open file that survives execve; what it
+/// was before is closed. Throws Error(system).
+void place(FdRef fd, int number);
+
 /// Marks a descriptor as surviving execve, for hand-over to a payload. Throws Error(system).
 void keep_across_exec(FdRef fd);
 

@@ -21,16 +21,21 @@ constexpr int kMaxTries = 128;
 // The kernel's own limit on links in one walk (include/linux/namei.h, MAXSYMLINKS).
 constexpr int kMaxLinks = 40;
 
-int open_in_root(FdRef root, const std::string& inside, int flags, unsigned mode) {
-  struct open_how how {};
-  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
-  how.mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? mode : 0;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+int open_resolved(FdRef dir, const std::string& path, open_how how) {
+  how.flags |= O_CLOEXEC;
   for (int tries = 0;;) {
-    const long fd = ::syscall(SYS_openat2, root.number(), inside.c_str(), &how, sizeof how);
+    const long fd = ::syscall(SYS_openat2, dir.number(), path.c_str(), &how, sizeof how);
     if (fd >= 0) return static_cast<int>(fd);
     if (errno != EINTR && (errno != EAGAIN || ++tries == kMaxTries)) return -1;
   }
+}
+
+int open_in_root(FdRef root, const std::string& inside, int flags, unsigned mode) {
+  struct open_how how {};
+  how.flags = static_cast<unsigned>(flags);
+  how.mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? mode : 0;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return open_resolved(root, inside, how);
 }
 
 std::vector<std::string> split(std::string_view path) {
@@ -67,6 +72,15 @@ std::string clean_path(std::string_view path) {
   std::string clean;
   for (const std::string& part : split(path)) clean += "/" + part;
   return clean.empty() ? "/" : clean;
+}
+
+Fd open_beneath(FdRef dir, const std::string& path, int flags) {
+  struct open_how how {};
+  how.flags = static_cast<unsigned>(flags);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+  const int fd = open_resolved(dir, path, how);
+  if (fd < 0) raise(errno, "open {} beneath {}", path, describe(dir));
+  return Fd(fd);
 }
 
 Fd Root::open(std::string_view inside, int flags, unsigned mode) const {

@@ -16,6 +16,12 @@ namespace tare::sys {
 /// "/a/../../b//c/" is "/b/c".
 std::string clean_path(std::string_view path);
 
+/// Opens `path` below `dir` where nothing may stand in the way: no link of any kind, no mount on the
+/// way, nothing above (RESOLVE_BENEATH, NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS). For procfs, devpts and
+/// the like, where whatever is mounted over a file is there to deceive (CVE-2025-52881). O_CLOEXEC is
+/// added. Throws Error(system).
+Fd open_beneath(FdRef dir, const std::string& path, int flags);
+
 class Root {
  public:
   /// Takes a directory (O_PATH is enough) to be "/".
