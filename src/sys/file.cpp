@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -76,6 +77,18 @@ void write_value(FdRef dir, const std::string& path, std::string_view bytes) {
     const ssize_t put = ::write(fd.number(), bytes.data(), bytes.size());
     if (put >= 0) return;
     if (errno != EINTR) raise(errno, "write \"{}\" to {}", bytes, describe(fd));
+  }
+}
+
+void copy_bytes(FdRef from, FdRef to) {
+  // The most that one call moves; anything above is cut to it (sendfile(2)).
+  constexpr std::size_t kMost = 0x7ffff000;
+  for (;;) {
+    const ssize_t moved = ::sendfile(to.number(), from.number(), nullptr, kMost);
+    if (moved == 0) return;
+    if (moved < 0 && errno != EINTR) {
+      raise(errno, "sendfile {} to {}", describe(from), describe(to));
+    }
   }
 }
 

@@ -33,6 +33,9 @@ void write_all(FdRef fd, std::string_view bytes);
 /// takes each write there as a whole value. Throws Error(system) naming the file and the value.
 void write_value(FdRef dir, const std::string& path, std::string_view bytes);
 
+/// Copies what is left to read in `from` to `to`, within the kernel. Throws Error(system).
+void copy_bytes(FdRef from, FdRef to);
+
 /// fstat(2).
 struct stat status(FdRef fd);
 

@@ -30,11 +30,12 @@ int open_resolved(FdRef dir, const std::string& path, open_how how) {
   }
 }
 
-int open_in_root(FdRef root, const std::string& inside, int flags, unsigned mode) {
+int open_in_root(FdRef root, const std::string& inside, int flags, unsigned mode,
+                 unsigned resolve = 0) {
   struct open_how how {};
   how.flags = static_cast<unsigned>(flags);
   how.mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? mode : 0;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve;
   return open_resolved(root, inside, how);
 }
 
@@ -95,6 +96,14 @@ std::optional<Fd> Root::find(std::string_view inside, int flags) const {
   const int fd = open_in_root(directory_, path, flags, 0);
   if (fd >= 0) return Fd(fd);
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  raise(errno, "open {} in {}", path, describe(directory_));
+}
+
+std::optional<Fd> Root::find_without_links(std::string_view inside, int flags) const {
+  const std::string path(inside);
+  const int fd = open_in_root(directory_, path, flags, 0, RESOLVE_NO_SYMLINKS);
+  if (fd >= 0) return Fd(fd);
+  if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return std::nullopt;
   raise(errno, "open {} in {}", path, describe(directory_));
 }
 

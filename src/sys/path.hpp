@@ -36,6 +36,9 @@ class Root {
   /// As open, but ENOENT and ENOTDIR are nullopt.
   std::optional<Fd> find(std::string_view inside, int flags) const;
 
+  /// As find, but no component, the last included, may be a symbolic link: one is nullopt as well.
+  std::optional<Fd> find_without_links(std::string_view inside, int flags) const;
+
   /// An O_PATH descriptor of the directory `inside`, which is made, with its parents, where missing.
   /// A dangling link is made good within the root. Throws Error(system).
   Fd make_directories(std::string_view inside, unsigned mode) const;
