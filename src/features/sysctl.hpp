@@ -1,10 +1,10 @@
-/// linux.sysctl (config-linux.md, "Sysctl"): kernel parameters of the container's own namespaces, and no
-/// others. Written in init through a procfs of our own making, which nothing in the container can shape
-/// (CVE-2025-52881).
+/// linux.sysctl (config-linux.md, "Sysctl"): kernel parameters of the container's own namespaces,
+/// and no others. Written in init through a procfs of our own making, which nothing in the
+/// container can shape (CVE-2025-52881).
 #pragma once
 
-#include <map>
 #include <string>
+#include <vector>
 
 #include "features/explain.hpp"
 #include "features/namespaces.hpp"
@@ -12,12 +12,27 @@
 
 namespace tare::sysctl {
 
+/// One parameter as written: "net.ipv4.ip_forward" or "net/ipv4/ip_forward", and "1".
+struct Entry {
+  std::string name{};
+  std::string value{};
+  std::string pointer{};  ///< "/linux/sysctl/net.ipv4.ip_forward"
+};
+
 struct Spec {
-  std::map<std::string, std::string> values{};  ///< "net.ipv4.ip_forward" to "1"
+  std::vector<Entry> entries{};
+};
+
+/// One file below /proc/sys and what is written to it.
+struct Setting {
+  std::string path{};  ///< "net/ipv4/ip_forward"
+  std::string value{};
+  std::string pointer{};
+  bool operator==(const Setting&) const = default;
 };
 
 struct Plan {
-  std::map<std::string, std::string> values{};  ///< "net/ipv4/ip_forward" to "1"
+  std::vector<Setting> settings{};
   bool operator==(const Plan&) const = default;
 };
 
@@ -26,6 +41,9 @@ Spec read(const spec::Reader& linux_object);
 /// Throws Error(spec): `sysctl "x" is not in a separate kernel namespace`, names with anything but
 /// [A-Za-z0-9_-] between separators, kernel.hostname beside `hostname`.
 Plan plan(const Spec& spec, const namespaces::Plan& namespaces, bool hostname_given);
+/// Refuses net.* where the network namespace that the config joins is this process's own: planning
+/// cannot see that a path leads home. Throws Error(spec), as runc does.
+void check_in_parent(const Plan& plan, const std::vector<namespaces::Target>& joined);
 void apply_in_init(const Plan& plan);
 void explain(const Plan& plan, Explain& out);
 

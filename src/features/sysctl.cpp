@@ -1,0 +1,209 @@
+#include "features/sysctl.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/mount.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+
+#include "sys/file.hpp"
+#include "sys/mount.hpp"
+#include "sys/path.hpp"
+
+namespace tare::sysctl {
+namespace {
+
+using namespaces::Type;
+
+// Where the kernel keeps a copy for each namespace. What is not here is the whole machine's.
+struct Namespaced {
+  std::string_view name;  // as sysctl(8) has it; with a dot at its end, everything below
+  Type type;
+  std::string_view refusal;  // what runc says without such a namespace
+};
+
+constexpr std::string_view kHostIpc = "sysctl \"{}\" is not allowed in the hosts ipc namespace";
+constexpr std::string_view kHostNetwork = "sysctl \"{}\" not allowed in host network namespace";
+constexpr std::string_view kNoUserNamespace =
+    "setting ucounts without a user namespace not allowed: {}";
+constexpr std::string_view kNotNamespaced = "sysctl \"{}\" is not in a separate kernel namespace";
+
+constexpr Namespaced kNamespaced[] = {
+    {"kernel.msgmax", Type::ipc, kHostIpc},
+    {"kernel.msgmnb", Type::ipc, kHostIpc},
+    {"kernel.msgmni", Type::ipc, kHostIpc},
+    {"kernel.sem", Type::ipc, kHostIpc},
+    {"kernel.shmall", Type::ipc, kHostIpc},
+    {"kernel.shmmax", Type::ipc, kHostIpc},
+    {"kernel.shmmni", Type::ipc, kHostIpc},
+    {"kernel.shm_rmid_forced", Type::ipc, kHostIpc},
+    {"fs.mqueue.", Type::ipc, kHostIpc},
+    {"net.", Type::network, kHostNetwork},
+    {"kernel.domainname", Type::uts, kNotNamespaced},
+    // Outside of a user namespace these are limits of all users of the machine.
+    {"user.", Type::user, kNoUserNamespace},
+};
+
+constexpr long kProcfsMagic = 0x9fa0;  // PROC_SUPER_MAGIC, linux/magic.h
+constexpr ino_t kProcfsRoot = 1;       // PROC_ROOT_INO, linux/proc_fs.h
+
+// "net/ipv4/conf/eno2.100/mtu" to "net.ipv4.conf.eno2/100.mtu": whichever separator comes first is
+// the one, and the other stands for a dot within a name (sysctl.d(5)).
+std::string with_dots(std::string name) {
+  const std::size_t first = name.find_first_of("./");
+  if (first == std::string::npos || name[first] == '.') return name;
+  for (char& c : name) {
+    if (c == '.' || c == '/') c = c == '.' ? '/' : '.';
+  }
+  return name;
+}
+
+std::string to_path(std::string dotted) {
+  for (char& c : dotted) {
+    if (c == '.' || c == '/') c = c == '.' ? '/' : '.';
+  }
+  return dotted;
+}
+
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-';
+}
+
+// Every component has a character that is no dot, so none is empty, "." or "..".
+bool is_well_formed(std::string_view path) {
+  bool named = false;
+  for (const char c : path) {
+    if (c == '/' ? !named : c != '.' && !is_plain(c)) return false;
+    named = c == '/' ? false : named || c != '.';
+  }
+  return named;
+}
+
+[[noreturn]] void refuse(const Entry& entry, std::string text, std::string hint = {}) {
+  Error error(ErrorKind::spec, std::move(text), std::move(hint));
+  error.set_field(entry.pointer);
+  throw error;
+}
+
+const Namespaced* find_namespaced(std::string_view dotted) {
+  for (const Namespaced& known : kNamespaced) {
+    if (known.name.ends_with('.') ? dotted.starts_with(known.name) : dotted == known.name) {
+      return &known;
+    }
+  }
+  return nullptr;
+}
+
+Setting plan_entry(const Entry& entry, const namespaces::Plan& namespaces, bool hostname_given) {
+  const std::string dotted = with_dots(entry.name);
+  std::string path = to_path(dotted);
+  if (!is_well_formed(path)) refuse(entry, fmt::format("invalid sysctl name \"{}\"", entry.name));
+  // The specification has a field of its own for it, so two could contradict each other.
+  if (dotted == "kernel.hostname" && namespaces.has(Type::uts)) {
+    refuse(
+        entry,
+        fmt::format("sysctl \"{}\" is not allowed as it conflicts with the OCI \"hostname\" field",
+                    dotted),
+        hostname_given ? "" : "set hostname instead");
+  }
+  const Namespaced* known = find_namespaced(dotted);
+  if (known == nullptr) refuse(entry, fmt::format(kNotNamespaced, dotted));
+  if (!namespaces.has(known->type))
+    refuse(entry, fmt::format(fmt::runtime(known->refusal), dotted));
+  return {.path = std::move(path), .value = entry.value, .pointer = entry.pointer};
+}
+
+// A new procfs shows the pid namespace of whoever makes it, and nothing is mounted over anything in
+// it. In a user namespace the kernel forbids one where the old one is partly hidden
+// (mount_too_revealing, fs/namespace.c); then the container's own has to do, if it is a whole
+// procfs: open_beneath refuses whatever is mounted on the way down.
+sys::Fd open_procfs() {
+  try {
+    sys::NewFilesystem procfs("proc");
+    return procfs.mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  } catch (const Error& error) {
+    if (error.errno_value() != EPERM) throw;
+  }
+  sys::Fd mounted = sys::open_at(sys::FdRef::cwd(), "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  if (sys::filesystem_type(mounted) != kProcfsMagic || sys::status(mounted).st_ino != kProcfsRoot) {
+    throw Error(ErrorKind::system, "/proc is no procfs");
+  }
+  return mounted;
+}
+
+void write(const Setting& setting, sys::FdRef procfs) {
+  const sys::Fd file = sys::open_beneath(procfs, "sys/" + setting.path, O_WRONLY);
+  sys::write_all(file, setting.value);
+}
+
+}  // namespace
+
+Spec read(const spec::Reader& linux_object) {
+  Spec spec;
+  const std::optional<spec::Reader> member = linux_object.find("sysctl");
+  if (!member) return spec;
+  for (const auto& [name, value] : member->members()) {
+    spec.entries.push_back({.name = name, .value = value.string(), .pointer = value.pointer()});
+  }
+  return spec;
+}
+
+Plan plan(const Spec& spec, const namespaces::Plan& namespaces, bool hostname_given) {
+  Plan plan;
+  for (const Entry& entry : spec.entries) {
+    Setting setting = plan_entry(entry, namespaces, hostname_given);
+    const auto same =
+        std::find_if(plan.settings.begin(), plan.settings.end(),
+                     [&](const Setting& other) { return other.path == setting.path; });
+    // "a.b" and "a/b" are one parameter; which of two values won would be chance.
+    if (same != plan.settings.end()) {
+      refuse(entry, fmt::format("sysctl \"{}\" is set twice", entry.name));
+    }
+    plan.settings.push_back(std::move(setting));
+  }
+  return plan;
+}
+
+void check_in_parent(const Plan& plan, const std::vector<namespaces::Target>& joined) {
+  const auto network = std::find_if(joined.begin(), joined.end(), [](const auto& target) {
+    return target.type == Type::network;
+  });
+  if (network == joined.end()) return;
+  for (const Setting& setting : plan.settings) {
+    if (!setting.path.starts_with("net/")) continue;
+    const struct stat theirs = sys::status(network->file);
+    const sys::Fd own = sys::open_at(sys::FdRef::cwd(), "/proc/self/ns/net", O_RDONLY);
+    const struct stat ours = sys::status(own);
+    if (theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino) return;
+    Error error(ErrorKind::spec, fmt::format(fmt::runtime(kHostNetwork), to_path(setting.path)));
+    error.set_field(setting.pointer);
+    throw error;
+  }
+}
+
+void apply_in_init(const Plan& plan) {
+  if (plan.settings.empty()) return;
+  const sys::Fd procfs = open_procfs();
+  for (const Setting& setting : plan.settings) {
+    asked_by([&] { return setting.pointer; },
+             [&] {
+               in_context(
+                   [&] {
+                     return fmt::format("sysctl {} = \"{}\"", to_path(setting.path), setting.value);
+                   },
+                   [&] { write(setting, procfs); });
+             });
+  }
+}
+
+void explain(const Plan& plan, Explain& out) {
+  for (const Setting& setting : plan.settings) {
+    out.add("sysctl", fmt::format("set {} to \"{}\"", to_path(setting.path), setting.value),
+            setting.pointer);
+  }
+}
+
+}  // namespace tare::sysctl
