@@ -61,7 +61,9 @@ def listing(directory):
             full = os.path.join(path, name)
             about = os.lstat(full)
             size = about.st_size if not os.path.isdir(full) else 0
-            found.append(f"{os.path.relpath(full, directory)} {about.st_mode:o} {about.st_uid} {size}")
+            found.append(
+                f"{os.path.relpath(full, directory)} {about.st_mode:o} {about.st_uid} {size}"
+            )
     return sorted(found)
 
 

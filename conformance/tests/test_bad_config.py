@@ -85,14 +85,31 @@ PROCESS = [
     Case("a uid of -1", value("process.user.uid", -1)),
     Case("a uid of 2^32", value("process.user.uid", 1 << 32)),
     Case("a gid of 2^32 - 1", value("process.user.gid", (1 << 32) - 1), crun=TAKEN),
-    Case("a duplicate rlimit", value("process.rlimits", [limit("RLIMIT_CORE")] * 2), "RLIMIT_CORE", runc=TAKEN, crun=TAKEN),
-    Case("an unknown rlimit", value("process.rlimits", [limit("RLIMIT_NONESUCH")]), "RLIMIT_NONESUCH", crun=LEAK),
-    Case("a soft rlimit above the hard", value("process.rlimits", [limit("RLIMIT_CORE", 2, 1)]), crun=LEAK),
+    Case(
+        "a duplicate rlimit",
+        value("process.rlimits", [limit("RLIMIT_CORE")] * 2),
+        "RLIMIT_CORE",
+        runc=TAKEN,
+        crun=TAKEN,
+    ),
+    Case(
+        "an unknown rlimit",
+        value("process.rlimits", [limit("RLIMIT_NONESUCH")]),
+        "RLIMIT_NONESUCH",
+        crun=LEAK,
+    ),
+    Case(
+        "a soft rlimit above the hard",
+        value("process.rlimits", [limit("RLIMIT_CORE", 2, 1)]),
+        crun=LEAK,
+    ),
     Case("an oom score of 1001", value("process.oomScoreAdj", 1001), crun=LEAK),
     Case("an oom score of -1001", value("process.oomScoreAdj", -1001), crun=LEAK),
     Case("an apparmor profile without apparmor", value("process.apparmorProfile", "nonesuch")),
     Case("an selinux label without selinux", value("process.selinuxLabel", "a:b:c:s0")),
-    Case("a NUL in an argument", value("process.args", ["/bin/echo", "a\0b"]), runc=TAKEN, crun=TAKEN),
+    Case(
+        "a NUL in an argument", value("process.args", ["/bin/echo", "a\0b"]), runc=TAKEN, crun=TAKEN
+    ),
     Case("a NUL in the environment", value("process.env", ["PATH=/bin", "A=a\0b"]), crun=TAKEN),
 ]
 
@@ -106,10 +123,15 @@ ROOT = [
 ]
 
 MOUNTS = [
-    Case("a mount without a destination", lambda box: box.config["mounts"].append({"type": "tmpfs"})),
+    Case(
+        "a mount without a destination", lambda box: box.config["mounts"].append({"type": "tmpfs"})
+    ),
     Case("a mount of an unknown type", mount("/mnt", "nonesuchfs", "x"), "nonesuchfs"),
     Case("a bind of what is not there", mount("/mnt", "bind", "/nonesuch", ["bind"]), "/nonesuch"),
-    Case("proc over a link", lambda box: (os.rmdir(box.rootfs / "proc"), os.symlink("/tmp", box.rootfs / "proc"))),
+    Case(
+        "proc over a link",
+        lambda box: (os.rmdir(box.rootfs / "proc"), os.symlink("/tmp", box.rootfs / "proc")),
+    ),
     Case("a tmpfs of a nonsense size", mount("/mnt", "tmpfs", "tmpfs", ["size=nonsense"])),
 ]
 
@@ -125,30 +147,89 @@ LINUX = [
     Case("a duplicate namespace", namespace(type="uts"), "uts", crun=TAKEN),
     Case("an unknown namespace", namespace(type="nonesuch"), "nonesuch", crun=LEAK),
     Case("a namespace without a type", namespace(path="/proc/self/ns/net")),
-    Case("a namespace of another type", namespace(type="network", path="/proc/self/ns/uts"), crun=LEAK),
-    Case("a namespace path to nothing", namespace(type="network", path="/nonesuch"), "/nonesuch", crun=LEAK),
+    Case(
+        "a namespace of another type",
+        namespace(type="network", path="/proc/self/ns/uts"),
+        crun=LEAK,
+    ),
+    Case(
+        "a namespace path to nothing",
+        namespace(type="network", path="/nonesuch"),
+        "/nonesuch",
+        crun=LEAK,
+    ),
     Case("a relative namespace path", namespace(type="network", path="self/ns/net"), crun=LEAK),
     Case("a namespace path to a device", namespace(type="network", path="/dev/zero"), crun=LEAK),
     Case("a namespace path to a fifo", a_fifo_as_namespace, runc=HANG, crun=HANG),
     Case("a user namespace without mappings", namespace(type="user")),
-    Case("a device of an unknown type", value("linux.devices", [{"path": "/dev/x", "type": "z", "major": 1, "minor": 1}]), crun=TAKEN),
-    Case("a device without a path", value("linux.devices", [{"type": "c", "major": 1, "minor": 1}]), runc=TAKEN),
+    Case(
+        "a device of an unknown type",
+        value("linux.devices", [{"path": "/dev/x", "type": "z", "major": 1, "minor": 1}]),
+        crun=TAKEN,
+    ),
+    Case(
+        "a device without a path",
+        value("linux.devices", [{"type": "c", "major": 1, "minor": 1}]),
+        runc=TAKEN,
+    ),
     Case("a file in place of a device", a_file_in_place_of_a_device, runc=TAKEN, crun=TAKEN),
     Case("a sysctl of the host", value("linux.sysctl", {"vm.swappiness": "10"}), "vm.swappiness"),
-    Case("a sysctl of a namespace that is shared", both(bare_namespaces("ipc"), value("linux.sysctl", {"kernel.msgmax": "4096"})), "kernel.msgmax"),
+    Case(
+        "a sysctl of a namespace that is shared",
+        both(bare_namespaces("ipc"), value("linux.sysctl", {"kernel.msgmax": "4096"})),
+        "kernel.msgmax",
+    ),
     Case("a sysctl that climbs", value("linux.sysctl", {"net/../kernel/core_pattern": "x"})),
-    Case("a nonsense value of a sysctl", value("linux.sysctl", {"kernel.msgmax": "nonsense"}), "msgmax"),
-    Case("an unknown rootfs propagation", value("linux.rootfsPropagation", "nonesuch"), "nonesuch", crun=TAKEN),
-    Case("time offsets without a time namespace", value("linux.timeOffsets", {"monotonic": {"secs": 1}}), runc=LATER, crun=LATER),
-    Case("an unknown personality", value("linux.personality", {"domain": "NONESUCH"}), "NONESUCH", runc=LATER),
+    Case(
+        "a nonsense value of a sysctl",
+        value("linux.sysctl", {"kernel.msgmax": "nonsense"}),
+        "msgmax",
+    ),
+    Case(
+        "an unknown rootfs propagation",
+        value("linux.rootfsPropagation", "nonesuch"),
+        "nonesuch",
+        crun=TAKEN,
+    ),
+    Case(
+        "time offsets without a time namespace",
+        value("linux.timeOffsets", {"monotonic": {"secs": 1}}),
+        runc=LATER,
+        crun=LATER,
+    ),
+    Case(
+        "an unknown personality",
+        value("linux.personality", {"domain": "NONESUCH"}),
+        "NONESUCH",
+        runc=LATER,
+    ),
 ]
 
 CGROUP = [
     Case("a cgroup path with a NUL", value("linux.cgroupsPath", "/a\0b"), crun=TAKEN),
-    Case("an unknown unified key", value("linux.resources", {"unified": {"nonesuch.max": "1"}}), "nonesuch", crun=LEAK),
-    Case("a unified key with a slash", value("linux.resources", {"unified": {"../cgroup.freeze": "1"}}), "cgroup.freeze", crun=TAKEN),
-    Case("a device rule of an unknown type", value("linux.resources", {"devices": [{"allow": True, "type": "z", "access": "r"}]}), crun=TAKEN),
-    Case("a device rule of unknown access", value("linux.resources", {"devices": [{"allow": True, "type": "c", "access": "q"}]}), runc=TAKEN, crun=TAKEN),
+    Case(
+        "an unknown unified key",
+        value("linux.resources", {"unified": {"nonesuch.max": "1"}}),
+        "nonesuch",
+        crun=LEAK,
+    ),
+    Case(
+        "a unified key with a slash",
+        value("linux.resources", {"unified": {"../cgroup.freeze": "1"}}),
+        "cgroup.freeze",
+        crun=TAKEN,
+    ),
+    Case(
+        "a device rule of an unknown type",
+        value("linux.resources", {"devices": [{"allow": True, "type": "z", "access": "r"}]}),
+        crun=TAKEN,
+    ),
+    Case(
+        "a device rule of unknown access",
+        value("linux.resources", {"devices": [{"allow": True, "type": "c", "access": "q"}]}),
+        runc=TAKEN,
+        crun=TAKEN,
+    ),
 ]
 
 SECCOMP = [
@@ -156,12 +237,25 @@ SECCOMP = [
     Case("no default action", lambda box: box.set("linux.seccomp", {"syscalls": []}), runc=TAKEN),
     Case("an unknown action", rule(action="SCMP_ACT_NONESUCH"), "NONESUCH"),
     Case("an unknown architecture", seccomp(architectures=["SCMP_ARCH_NONESUCH"]), "NONESUCH"),
-    Case("an unknown flag", seccomp(flags=["SECCOMP_FILTER_FLAG_NONESUCH"]), "NONESUCH", crun=TAKEN),
-    Case("an unknown operator", rule(args=[{"index": 0, "value": 1, "op": "SCMP_CMP_NONESUCH"}]), "NONESUCH"),
+    Case(
+        "an unknown flag", seccomp(flags=["SECCOMP_FILTER_FLAG_NONESUCH"]), "NONESUCH", crun=TAKEN
+    ),
+    Case(
+        "an unknown operator",
+        rule(args=[{"index": 0, "value": 1, "op": "SCMP_CMP_NONESUCH"}]),
+        "NONESUCH",
+    ),
     Case("an argument index of 6", rule(args=[{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}])),
     Case("a rule without names", seccomp(syscalls=[{"action": "SCMP_ACT_ERRNO"}]), runc=TAKEN),
-    Case("an errno for an action that has none", rule(action="SCMP_ACT_KILL", errnoRet=1), runc=TAKEN),
-    Case("listener metadata without a listener", seccomp(listenerMetadata="x"), runc=TAKEN, crun=TAKEN),
+    Case(
+        "an errno for an action that has none", rule(action="SCMP_ACT_KILL", errnoRet=1), runc=TAKEN
+    ),
+    Case(
+        "listener metadata without a listener",
+        seccomp(listenerMetadata="x"),
+        runc=TAKEN,
+        crun=TAKEN,
+    ),
 ]
 
 ALL = PROCESS + ROOT + MOUNTS + HOOKS + LINUX + CGROUP + SECCOMP

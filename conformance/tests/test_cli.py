@@ -5,9 +5,7 @@ import os
 import re
 import pytest
 
-COMMANDS = (
-    "create start state kill delete run exec list ps pause resume spec features".split()
-)
+COMMANDS = "create start state kill delete run exec list ps pause resume spec features".split()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -22,9 +20,10 @@ def test_help_of_a_command_succeeds_and_names_it(box, command):
 @pytest.mark.peer(crun="has no help command")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_with_a_command_prints_the_help_of_that_command(box, command):
-    assert box.runtime.bare("help", command).check().out == box.runtime.bare(
-        command, "--help"
-    ).check().out
+    assert (
+        box.runtime.bare("help", command).check().out
+        == box.runtime.bare(command, "--help").check().out
+    )
 
 
 def test_help_of_all_names_every_command(box):
@@ -49,7 +48,9 @@ def test_version_has_the_lines_that_callers_parse(box, flag):
     assert any(re.match(r"spec: \d+\.\d+\.\d+", line) for line in lines[1:])
 
 
-@pytest.mark.parametrize("words", [("frobnicate",), ("state", "--frobnicate", "x"), ("--frob", "list")])
+@pytest.mark.parametrize(
+    "words", [("frobnicate",), ("state", "--frobnicate", "x"), ("--frob", "list")]
+)
 def test_unknown_commands_and_flags_fail_and_are_named(box, words):
     result = box.runtime.bare(*words)
     assert 0 < result.code < 126
@@ -57,7 +58,9 @@ def test_unknown_commands_and_flags_fail_and_are_named(box, words):
 
 
 @pytest.mark.tare("runc exits with 1 for a flag but 3 for a command, crun with 64 for a flag")
-@pytest.mark.parametrize("words", [("frobnicate",), ("state", "--frobnicate", "x"), ("--frob", "list")])
+@pytest.mark.parametrize(
+    "words", [("frobnicate",), ("state", "--frobnicate", "x"), ("--frob", "list")]
+)
 def test_unknown_commands_and_flags_exit_with_1(box, words):
     box.runtime.bare(*words).fails(1)
 
@@ -84,7 +87,9 @@ def test_a_missing_id_is_bad_usage(box, words):
     assert result.err.strip()
 
 
-@pytest.mark.parametrize("command", ["state", "start", "delete", "pause", "resume", "create", "run"])
+@pytest.mark.parametrize(
+    "command", ["state", "start", "delete", "pause", "resume", "create", "run"]
+)
 def test_a_second_id_is_bad_usage(box, command):
     box.bundle.save()
     box.runtime.call(command, "one", "two", cwd=box.bundle.path).fails()
@@ -120,7 +125,9 @@ def test_flags_may_stand_with_an_equals_sign(box):
 def test_long_flags_may_stand_with_one_dash(box):
     box.args("/probe", "hold")
     box.bundle.save()
-    box.runtime.bare("-root", box.runtime.root, "create", "-bundle", box.bundle.path, box.id).check()
+    box.runtime.bare(
+        "-root", box.runtime.root, "create", "-bundle", box.bundle.path, box.id
+    ).check()
     assert box.status == "created"
     box.delete("-force").check()
 
@@ -210,7 +217,9 @@ def test_the_text_log_has_the_form_of_logrus(box):
     result = box.runtime.call(f"--log={log}", "state", "nobody").fails()
     lines = log.read_text().splitlines()
     assert len(lines) == 1
-    assert re.fullmatch(r'time="[-0-9T:.Z+]+" level=error msg="?container does not exist"?', lines[0])
+    assert re.fullmatch(
+        r'time="[-0-9T:.Z+]+" level=error msg="?container does not exist"?', lines[0]
+    )
     assert "container does not exist" in result.first_error
 
 
@@ -228,7 +237,9 @@ FAILURES = {
 @pytest.mark.parametrize("joined", [True, False], ids=["joined", "apart"])
 def test_a_failure_leaves_exactly_one_json_line_in_the_log(box, words, joined):
     log = box.path("log.json")
-    flags = [f"--log={log}", "--log-format=json"] if joined else ["--log", log, "--log-format", "json"]
+    flags = (
+        [f"--log={log}", "--log-format=json"] if joined else ["--log", log, "--log-format", "json"]
+    )
     result = box.runtime.call(*flags, *words).fails()
     entry = json.loads(log.read_text())  # one object and nothing else, as podman reads it
     assert entry["level"] == "error"

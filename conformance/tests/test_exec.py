@@ -25,7 +25,13 @@ def held(box):
 
 
 def base_process(*args, **more):
-    return {"args": list(args), "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}, **more}
+    return {
+        "args": list(args),
+        "cwd": "/",
+        "env": ["PATH=/bin"],
+        "user": {"uid": 0, "gid": 0},
+        **more,
+    }
 
 
 @pytest.mark.parametrize("code", [0, 1, 9, 126, 127, 255])

@@ -74,7 +74,13 @@ def test_state_without_annotations_in_the_config_has_none_or_an_empty_object(box
 
 
 def test_annotations_with_special_characters_come_back_unchanged(box):
-    notes = {"quote": 'a "b" \\ c', "newline": "a\nb", "unicode": "tåre ☃", "empty": "", "html": "<&>"}
+    notes = {
+        "quote": 'a "b" \\ c',
+        "newline": "a\nb",
+        "unicode": "tåre ☃",
+        "empty": "",
+        "html": "<&>",
+    }
     box.set("annotations", notes)
     box.hold()
     assert box.state["annotations"] == notes

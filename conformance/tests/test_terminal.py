@@ -256,7 +256,9 @@ def test_exec_in_a_terminal_takes_over_its_size_and_follows_it(box, screen):
 
 @SIZE
 @pytest.mark.parametrize("how", ["run", "exec"])
-def test_a_resize_that_is_signalled_without_a_foreground_process_group_is_followed(box, screen, how):
+def test_a_resize_that_is_signalled_without_a_foreground_process_group_is_followed(
+    box, screen, how
+):
     """As BuildKit does it: its own terminal on 0, 1 and 2, and SIGWINCH sent by hand."""
     if how == "exec":
         box.hold()
