@@ -1,6 +1,6 @@
-/// root.path, root.readonly and linux.rootfsPropagation: the tree that becomes "/" (config.md, "Root").
-/// Cloned by the parent, attached over its own path in init's mount namespace, where hooks expect it,
-/// and made the root when all mounts are in place.
+/// root.path, root.readonly and linux.rootfsPropagation: the tree that becomes "/" (config.md,
+/// "Root"). Cloned by the parent, attached over its own path in init's mount namespace, where hooks
+/// expect it, and made the root when all mounts are in place.
 #pragma once
 
 #include <cstdint>
@@ -30,25 +30,34 @@ struct Plan {
   std::string path{};  ///< absolute
   bool readonly = false;
   bool no_pivot = false;
-  /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, with MS_REC, for the new namespace's root before
-  /// anything is mounted; MS_SLAVE|MS_REC where the config does not say.
+  /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, with MS_REC where all below is meant too,
+  /// for the container's root; 0 where the config does not say.
   std::uint64_t propagation = 0;
   bool operator==(const Plan&) const = default;
 };
 
 /// Reads from the top of config.json. Throws Error(spec).
 Spec read(const spec::Reader& top);
+/// Throws Error(spec) for a propagation that is unsafe without pivot_root.
 Plan plan(const Spec& spec, const Options& options, const Host& host);
 
-/// A detached clone of the rootfs and everything mounted below it. Throws Error(system).
+/// The propagation, with MS_REC, that a clone of a host's mount gets where nothing else asks for
+/// one; 0 leaves it as the host has it. Binds start with it, and so does everything below the
+/// rootfs.
+std::uint64_t clone_propagation(const Plan& plan) noexcept;
+
+/// A detached clone of the rootfs and everything mounted below it. Throws Error(spec) "invalid
+/// rootfs: …" for what is no directory, and Error(system).
 sys::Fd open_in_parent(const Plan& plan);
-/// Sets the namespace's propagation and attaches the clone over the rootfs path. Runs while host
-/// paths are still reachable for init. Gives the container's root.
+/// Takes the mount namespace out of the host's propagation and attaches the clone over the rootfs
+/// path. Runs while host paths are still reachable for init. Gives the container's root.
+/// Throws Error(system).
 sys::Root attach_in_init(const Plan& plan, sys::Fd tree);
-/// Makes it the root, detaches everything else and, at the very end, makes it read-only and sets its
-/// propagation. Afterwards "/" is the container's.
+/// Makes it the root, detaches everything else, and sets its propagation. Afterwards "/" is the
+/// container's. Throws Error(system).
 void enter_in_init(const Plan& plan, const sys::Root& root);
 /// Makes "/" read-only where the config asks for it: after masks, devices and hooks.
+/// Throws Error(system).
 void finish_in_init(const Plan& plan, const sys::Root& root);
 void explain(const Plan& plan, Explain& out);
 
