@@ -42,6 +42,14 @@ std::string first_line(std::string text) {
   return text;
 }
 
+[[noreturn]] void fail(int number, FdRef context, const std::string& doing) {
+  // A context's read(2) gives the filesystem's own words, "e tmpfs: Bad value for 'size'".
+  std::array<char, 512> text{};
+  const ssize_t got = ::read(context.number(), text.data(), text.size() - 1);
+  const std::string said = got > 2 ? ": " + first_line(text.data() + 2) : "";
+  raise(number, "{}{}", doing, said);
+}
+
 }  // namespace
 
 Fd clone_tree(FdRef dir, const std::string& path, bool recursive) {
@@ -83,33 +91,46 @@ NewFilesystem::NewFilesystem(std::string type) : type_(std::move(type)) {
 }
 
 void NewFilesystem::set(const std::string& key, const std::string& value) {
-  if (::syscall(SYS_fsconfig, context_.number(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0) <
-      0) {
-    fail(errno, fmt::format("set {}={}", key, value));
+  if (::syscall(SYS_fsconfig, context_.number(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(),
+                0) < 0) {
+    fail(errno, context_, fmt::format("new {} filesystem: set {}={}", type_, key, value));
   }
 }
 
 void NewFilesystem::set_flag(const std::string& key) {
   if (::syscall(SYS_fsconfig, context_.number(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0) < 0) {
-    fail(errno, fmt::format("set {}", key));
+    fail(errno, context_, fmt::format("new {} filesystem: set {}", type_, key));
   }
 }
 
 Fd NewFilesystem::mount(std::uint64_t attributes) {
   if (::syscall(SYS_fsconfig, context_.number(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) {
-    fail(errno, "create");
+    fail(errno, context_, fmt::format("new {} filesystem: create", type_));
   }
   const long fd = ::syscall(SYS_fsmount, context_.number(), FSMOUNT_CLOEXEC, attributes);
-  if (fd < 0) fail(errno, "mount");
+  if (fd < 0) fail(errno, context_, fmt::format("new {} filesystem: mount", type_));
   return Fd(static_cast<int>(fd));
 }
 
-void NewFilesystem::fail(int number, const std::string& doing) const {
-  // A context's read(2) gives the filesystem's own words, "e tmpfs: Bad value for 'size'".
-  std::array<char, 512> text{};
-  const ssize_t got = ::read(context_.number(), text.data(), text.size() - 1);
-  const std::string said = got > 2 ? ": " + first_line(text.data() + 2) : "";
-  raise(number, "new {} filesystem: {}{}", type_, doing, said);
+void reconfigure(FdRef mount, const std::vector<std::string>& options) {
+  constexpr unsigned kByDescriptor = FSPICK_CLOEXEC | FSPICK_EMPTY_PATH;
+  const long fd = ::syscall(SYS_fspick, mount.number(), "", kByDescriptor);
+  if (fd < 0) raise(errno, "fspick {}", describe(mount));
+  const Fd context(static_cast<int>(fd));
+  for (const std::string& option : options) {
+    const std::size_t end = option.find('=');
+    const bool is_flag = end == std::string::npos;
+    const std::string key = option.substr(0, end);
+    const char* value = is_flag ? nullptr : option.c_str() + end + 1;
+    const unsigned command = is_flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+    if (::syscall(SYS_fsconfig, context.number(), command, key.c_str(), value, 0) < 0) {
+      fail(errno, context, fmt::format("{}: set {}", describe(mount), option));
+    }
+  }
+  if (::syscall(SYS_fsconfig, context.number(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) <
+      0) {
+    fail(errno, context, fmt::format("{}: reconfigure", describe(mount)));
+  }
 }
 
 void pivot_root_here() {

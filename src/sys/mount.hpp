@@ -1,19 +1,20 @@
-/// Mounts as objects: a mount is a descriptor from the moment it is made, gets its attributes while it
-/// is detached, and is attached by descriptor. No call here takes a path inside a container, so a
-/// race on a path can redirect nothing (CVE-2021-30465, CVE-2025-31133), and there is no moment at
-/// which a read-only mount is writable. Needs Linux 5.12 (mount_setattr).
+/// Mounts as objects: a mount is a descriptor from the moment it is made, gets its attributes while
+/// it is detached, and is attached by descriptor. No call here takes a path inside a container, so
+/// a race on a path can redirect nothing (CVE-2021-30465, CVE-2025-31133), and there is no moment
+/// at which a read-only mount is writable. Needs Linux 5.12 (mount_setattr).
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sys/fd.hpp"
 
 namespace tare::sys {
 
-/// A detached copy of the mount that `path` below `dir` is on, from there down; with `recursive`, of
-/// every mount below it as well. An empty path means `dir` itself. Throws Error(system).
+/// A detached copy of the mount that `path` below `dir` is on, from there down; with `recursive`,
+/// of every mount below it as well. An empty path means `dir` itself. Throws Error(system).
 Fd clone_tree(FdRef dir, const std::string& path, bool recursive);
 
 /// What to change on a mount; bits are MOUNT_ATTR_* of linux/mount.h.
@@ -44,17 +45,20 @@ class NewFilesystem {
   Fd mount(std::uint64_t attributes);
 
  private:
-  [[noreturn]] void fail(int number, const std::string& doing) const;
   std::string type_;
   Fd context_;
 };
+
+/// Changes options of the filesystem itself that is mounted at `mount`: "ro" or "size=64k" each, as
+/// mount(8) does for "remount". Throws Error(system).
+void reconfigure(FdRef mount, const std::vector<std::string>& options);
 
 /// Makes the current directory, which must be a mount's root, the root of this mount namespace, and
 /// detaches the old root with all that is mounted there.
 void pivot_root_here();
 
-/// Moves the mount that is the current directory over "/" and makes it the root by chroot; for a host
-/// root that cannot be pivoted away, such as an initramfs (--no-pivot).
+/// Moves the mount that is the current directory over "/" and makes it the root by chroot; for a
+/// host root that cannot be pivoted away, such as an initramfs (--no-pivot).
 void move_root_here();
 
 /// Detaches the mount at the current directory's path "." (MNT_DETACH).
