@@ -1,10 +1,12 @@
-/// hooks (config.md, "POSIX-platform Hooks"; runtime.md, "Lifecycle"): programs of the host that are run
-/// at six points, with the state on stdin. Each runs in a process group of its own with a bounded
-/// output, kept for the error; when it is over or its time is up, nothing of the group is left.
+/// hooks (config.md, "POSIX-platform Hooks"; runtime.md, "Lifecycle"): programs of the host that
+/// are run at six points, with the state on stdin. Each runs in a process group of its own with a
+/// bounded output, kept for the error; when it is over or its time is up, nothing of the group is
+/// left.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "features/explain.hpp"
@@ -12,35 +14,44 @@
 
 namespace tare::hooks {
 
-enum class Stage { prestart, create_runtime, create_container, start_container, poststart, poststop };
+enum class Stage {
+  prestart,
+  create_runtime,
+  create_container,
+  start_container,
+  poststart,
+  poststop
+};
 
 /// "createRuntime": the specification's name.
 std::string_view to_string(Stage stage) noexcept;
 
 struct Hook {
   std::string path{};
-  std::vector<std::string> arguments{};  ///< argv, argv[0] included; {path} where the config has none
+  /// argv, argv[0] included; {path} where the config has none
+  std::vector<std::string> arguments{};
   std::vector<std::string> environment{};
   std::optional<int> timeout_seconds{};
   bool operator==(const Hook&) const = default;
 };
 
 struct Plan {
-  std::vector<Hook> prestart{}, create_runtime{}, create_container{}, start_container{}, poststart{},
-      poststop{};
+  std::vector<Hook> prestart{}, create_runtime{}, create_container{}, start_container{},
+      poststart{}, poststop{};
   bool operator==(const Plan&) const = default;
   const std::vector<Hook>& at(Stage stage) const noexcept;
 };
 
-/// Reads `hooks` from the top of config.json; also what to_json() wrote. Throws Error(spec) for a
-/// relative path and for a timeout that is not above 0.
+/// Reads `hooks` from the top of config.json. Throws Error(spec) for a relative path and for a
+/// timeout that is not above 0.
 Plan read(const spec::Reader& top);
 /// The object `hooks` again, for the intent that delete reads.
 std::string to_json(const Plan& plan);
 
-/// Runs the hooks of one stage in order, each given `state` on stdin. The first that fails ends it with
-/// an Error "error running HOOK hook #N: ..." that carries the end of the hook's output; the timeout's
-/// text is "hook ran past specified timeout of 1.0s". `directory` is the working directory.
+/// Runs the hooks of one stage in order, each given `state` on stdin. The first that fails ends it
+/// with an Error "error running HOOK hook #N: ..." that carries the end of the hook's output; the
+/// timeout's text is "hook ran past specified timeout of 1.0s". `directory` is the working
+/// directory.
 void run(Stage stage, const std::vector<Hook>& hooks, const std::string& state,
          const std::string& directory);
 

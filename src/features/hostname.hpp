@@ -1,4 +1,5 @@
-/// hostname and domainname (config.md, "Hostname", "Domainname"): set in init, in its own UTS namespace.
+/// hostname and domainname (config.md, "Hostname", "Domainname"): set in init, in its own UTS
+/// namespace.
 #pragma once
 
 #include <string>
@@ -22,7 +23,8 @@ struct Plan {
 
 /// Reads from the top of config.json.
 Spec read(const spec::Reader& top);
-/// Throws Error(spec) "unable to set hostname without a private UTS namespace", and for names over 64.
+/// Throws Error(spec) "unable to set hostname without a private UTS namespace", and for names
+/// over 64.
 Plan plan(const Spec& spec, const namespaces::Plan& namespaces);
 void apply_in_init(const Plan& plan);
 void explain(const Plan& plan, Explain& out);
