@@ -1,6 +1,6 @@
 /// linux.namespaces: which namespaces the container gets new, which it joins by path
-/// (config-linux.md, "Namespaces"). New ones come from the one clone3 of its init; paths are opened by
-/// the parent and joined by init, or by the joiner where a user or pid namespace is among them.
+/// (config-linux.md, "Namespaces"). New ones come from the one clone3 of its init; paths are opened
+/// by the parent and joined by init, or by the joiner where a user or pid namespace is among them.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ struct Spec {
 };
 
 struct Plan {
-  std::uint64_t create = 0;     ///< CLONE_NEW* bits of the new ones
-  std::vector<Entry> join{};    ///< the ones with a path, in the order in which they must be joined
+  std::uint64_t create = 0;   ///< CLONE_NEW* bits of the new ones
+  std::vector<Entry> join{};  ///< the ones with a path, in the order in which they must be joined
   bool operator==(const Plan&) const = default;
 
   bool creates(Type type) const noexcept;
@@ -60,8 +60,8 @@ struct Target {
   sys::Fd file;
 };
 
-/// Opens the paths, in order, without blocking on anything that is no namespace file, and checks each
-/// one's type (NS_GET_NSTYPE). Throws Error(spec or system) naming the field.
+/// Opens the paths, in order, without blocking on anything that is no namespace file, and checks
+/// each one's type (NS_GET_NSTYPE). Throws Error(spec or system) naming the field.
 std::vector<Target> open_in_parent(const Plan& plan);
 /// Joins them, in order. Throws Error(system).
 void join(const std::vector<Target>& targets);

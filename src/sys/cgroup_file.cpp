@@ -46,11 +46,17 @@ int try_write_value(FdRef dir, const std::string& path, std::string_view value) 
   }
 }
 
-std::optional<std::string> read_value(FdRef dir, const std::string& path) {
-  const Fd file = open_quietly(dir, path, O_RDONLY);
-  if (file) return read_value(file);
+std::optional<Fd> find_file(FdRef dir, const std::string& path) {
+  Fd file = open_quietly(dir, path, O_RDONLY);
+  if (file) return file;
   if (is_gone(errno)) return std::nullopt;
-  raise(errno, "open {}/{}", describe(dir), path);
+  raise(errno, "open {}{}", dir == FdRef::cwd() ? "" : describe(dir) + "/", path);
+}
+
+std::optional<std::string> read_value(FdRef dir, const std::string& path) {
+  const std::optional<Fd> file = find_file(dir, path);
+  if (!file) return std::nullopt;
+  return read_value(*file);
 }
 
 std::optional<std::string> read_value(FdRef file) {
@@ -112,10 +118,8 @@ std::vector<std::string> list_directories(FdRef dir) {
   return names;
 }
 
-bool remove_unused_directory(FdRef dir, const std::string& path) {
-  if (::unlinkat(dir.number(), path.c_str(), AT_REMOVEDIR) == 0 || is_gone(errno)) return true;
-  if (errno == EBUSY) return false;
-  raise(errno, "rmdir {}{}", dir == FdRef::cwd() ? "" : describe(dir) + "/", path);
+int try_remove_directory(FdRef dir, const std::string& path) noexcept {
+  return ::unlinkat(dir.number(), path.c_str(), AT_REMOVEDIR) == 0 ? 0 : errno;
 }
 
 int try_make_directory(const std::string& path, unsigned mode) noexcept {

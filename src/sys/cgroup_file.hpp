@@ -20,6 +20,9 @@ int try_write_value(FdRef dir, const std::string& path, std::string_view value) 
 /// (ENOENT, ENODEV), or has no meaning in a threaded cgroup (EOPNOTSUPP). Throws Error(system).
 std::optional<std::string> read_value(FdRef dir, const std::string& path);
 
+/// A file of a cgroup, opened for reading; nullopt as for read_value. Throws Error(system).
+std::optional<Fd> find_file(FdRef dir, const std::string& path);
+
 /// As read_value, of a file that is open already, from its start.
 std::optional<std::string> read_value(FdRef file);
 
@@ -34,9 +37,8 @@ std::optional<Fd> find_directory(FdRef dir, const std::string& path);
 /// The names of the directories in `dir`, in no order.
 std::vector<std::string> list_directories(FdRef dir);
 
-/// rmdir(2): true when the directory is gone, false while it is in use (EBUSY). Throws
-/// Error(system).
-bool remove_unused_directory(FdRef dir, const std::string& path);
+/// rmdir(2): 0, or the errno for the caller to judge.
+int try_remove_directory(FdRef dir, const std::string& path) noexcept;
 
 /// mkdir(2): 0, or the errno for the caller to judge.
 int try_make_directory(const std::string& path, unsigned mode) noexcept;
