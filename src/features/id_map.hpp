@@ -1,12 +1,14 @@
-/// linux.uidMappings and linux.gidMappings: who is who in a new user namespace (config-linux.md, "User
-/// namespace mappings"). Written by the parent to /proc/PID/{uid_map,gid_map,setgroups} of its own
-/// procfs while init waits; through newuidmap and newgidmap where the caller is not root.
+/// linux.uidMappings and linux.gidMappings: who is who in a new user namespace (config-linux.md,
+/// "User namespace mappings"). Written by the parent to /proc/PID/{uid_map,gid_map,setgroups} of
+/// its own procfs while init waits; through newuidmap and newgidmap where the caller is not root.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "features/explain.hpp"
@@ -31,18 +33,26 @@ struct Spec {
 struct Plan {
   std::vector<Mapping> uids{};
   std::vector<Mapping> gids{};
+  bool joined = false;           ///< of a user namespace that exists: compared, not written
   bool through_helpers = false;  ///< newuidmap and newgidmap write the maps
   bool deny_setgroups = false;   ///< the kernel demands it of a caller without CAP_SETGID
   bool operator==(const Plan&) const = default;
 };
 
-/// Throws Error(spec) for overlaps, size 0 and ids that run over 2^32 - 2.
+/// Throws Error(spec) for overlaps, size 0, ids that run over 2^32 - 2, and more than 340 lines.
 Spec read(const spec::Reader& linux_object);
-/// Throws Error(spec) for a new user namespace without mappings, and for mappings without one.
+/// Throws Error(spec) for a new user namespace without mappings or without the container's root in
+/// them, for mappings without one, and for no user namespace at all where the caller is not root.
 Plan plan(const Spec& spec, const namespaces::Plan& namespaces, const Host& host);
 /// The host's id for a container's id; nullopt where it is not mapped. Identity with no mappings.
-std::optional<std::uint32_t> to_host(const std::vector<Mapping>& mappings, std::uint32_t id) noexcept;
-/// Writes the maps of process `pid`. Throws Error(system).
+std::optional<std::uint32_t> to_host(const std::vector<Mapping>& mappings,
+                                     std::uint32_t id) noexcept;
+/// A map as the kernel reads and shows it, one mapping a line (user_namespaces(7)).
+std::string to_text(const std::vector<Mapping>& mappings);
+/// The inverse; what is no mapping is left out.
+std::vector<Mapping> from_text(std::string_view text);
+/// Writes the maps of process `pid`, or, where its user namespace is a joined one, checks that they
+/// are what the config says. Throws Error(system or spec).
 void apply_in_parent(const Plan& plan, pid_t pid);
 void explain(const Plan& plan, Explain& out);
 

@@ -44,6 +44,11 @@ int last_capability() noexcept {
   return last;
 }
 
+// Told by the kernel at exec, in the auxiliary vector: no call.
+std::size_t page_size() noexcept {
+  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 std::optional<long> find_filesystem_type(const std::string& path) {
   struct statfs out {};
   if (::statfs(path.c_str(), &out) == 0) return out.f_type;

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,9 @@ bool in_initial_user_namespace();
 
 /// The highest capability number that the kernel knows; 40 (Linux 5.9) at least.
 int last_capability() noexcept;
+
+/// The size of a page in bytes.
+std::size_t page_size() noexcept;
 
 /// The f_type of the filesystem that `path` is on; nullopt when there is no such path.
 /// Throws Error(system).
