@@ -3,8 +3,8 @@
 namespace tare {
 namespace {
 
-// The specification's major version: a runtime must refuse a config of another (config.md, "Specification
-// version").
+// The specification's major version: a runtime must refuse a config of another (config.md,
+// "Specification version").
 constexpr std::string_view kMajor = "1.";
 
 std::string read_version(const spec::Reader& top) {
@@ -27,20 +27,20 @@ std::map<std::string, std::string> read_annotations(const spec::Reader& top) {
   return out;
 }
 
-// Fields of the specification that this version does not act on. Ignoring one would start a container
-// with less than what was asked for.
+// Fields of the specification that this version does not act on. Ignoring one would start a
+// container with less than what was asked for.
 void refuse_process_fields(const spec::Reader& process) {
   constexpr std::string_view kWhy = "this version of tare does not set it";
-  for (const std::string_view field : {"scheduler", "ioPriority", "execCPUAffinity", "apparmorProfile",
-                                       "selinuxLabel"}) {
+  for (const std::string_view field :
+       {"scheduler", "ioPriority", "execCPUAffinity", "apparmorProfile", "selinuxLabel"}) {
     process.refuse(field, kWhy);
   }
 }
 
 void refuse_linux_fields(const spec::Reader& linux_object) {
   constexpr std::string_view kWhy = "this version of tare does not set it";
-  for (const std::string_view field : {"timeOffsets", "netDevices", "memoryPolicy", "personality",
-                                       "intelRdt", "mountLabel"}) {
+  for (const std::string_view field :
+       {"timeOffsets", "netDevices", "memoryPolicy", "personality", "intelRdt", "mountLabel"}) {
     linux_object.refuse(field, kWhy);
   }
 }
@@ -60,9 +60,12 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
 
 void check_mount_namespace(const Plan& plan) {
   if (plan.namespaces.has(namespaces::Type::mount)) return;
-  if (plan.mounts.mounts.empty() && plan.masked_paths == masked_paths::Plan{}) return;
+  const bool needs_none = plan.mounts.mounts.empty() && !plan.rootfs.readonly &&
+                          plan.masked_paths == masked_paths::Plan{};
+  if (needs_none) return;
   throw Error(ErrorKind::spec,
-              "config.json: mounts, maskedPaths and readonlyPaths need a private mount namespace",
+              "config.json: mounts, a read-only root, maskedPaths and readonlyPaths need a private "
+              "mount namespace",
               "add {\"type\": \"mount\"} to linux.namespaces");
 }
 
@@ -124,21 +127,22 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   Plan plan;
   plan.namespaces = namespaces::plan(spec.namespaces, host);
   plan.id_map = id_map::plan(spec.id_map, plan.namespaces, host);
-  plan.cgroup = cgroup::plan(spec.cgroup,
-                             {.id = options.id,
-                              .disabled = options.cgroup_disabled,
-                              .systemd = options.systemd_cgroup},
-                             host);
+  plan.cgroup = cgroup::plan(
+      spec.cgroup,
+      {.id = options.id, .disabled = options.cgroup_disabled, .systemd = options.systemd_cgroup},
+      host);
   plan.cgroup_resources = cgroup_resources::plan(spec.cgroup_resources, plan.cgroup, host);
   plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
   plan.rootfs =
       rootfs::plan(spec.rootfs, {.bundle = options.bundle, .no_pivot = options.no_pivot}, host);
-  plan.mounts = mounts::plan(spec.mounts,
-                             {.namespaces = plan.namespaces,
-                              .bundle = options.bundle,
-                              .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : ""},
-                             host);
-  plan.devices = devices::plan(spec.devices, plan.namespaces, host);
+  plan.mounts =
+      mounts::plan(spec.mounts,
+                   {.namespaces = plan.namespaces,
+                    .bundle = options.bundle,
+                    .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
+                    .rootfs = plan.rootfs},
+                   host);
+  plan.devices = devices::plan(spec.devices, plan.namespaces, plan.mounts, host);
   plan.hostname = hostname::plan(spec.hostname, plan.namespaces);
   plan.sysctl = sysctl::plan(spec.sysctl, plan.namespaces, !spec.hostname.host.empty());
   plan.masked_paths = masked_paths::plan(spec.masked_paths, host);

@@ -1,8 +1,8 @@
 /// linux.maskedPaths and linux.readonlyPaths: hide or freeze paths inside the container
-/// (config-linux.md, "Masked Paths", "Readonly Paths"). Applied in init after the root was entered, and
-/// after sysctl, which writes below paths that are frozen here. A file is masked by the host's
-/// /dev/null, cloned before the container existed and known to be it (CVE-2025-31133); all directories
-/// share one read-only tmpfs.
+/// (config-linux.md, "Masked Paths", "Readonly Paths"). Applied in init after the root was entered,
+/// and after sysctl, which writes below paths that are frozen here. A file is masked by the host's
+/// /dev/null, cloned before the container existed and known to be it (CVE-2025-31133); all
+/// directories share one read-only tmpfs.
 #pragma once
 
 #include <string>

@@ -1,15 +1,16 @@
-/// mounts: what is mounted where, in the order given (config.md, "Mounts"). Bind sources are cloned by
-/// the parent before init exists, so init needs no path of the host; filesystems are made in init,
-/// which is in the namespaces that they show. Every target is resolved within the root by descriptor.
+/// mounts: what is mounted where, in the order given (config.md, "Mounts"). Bind sources are cloned
+/// by the parent before init exists, so init needs no path of the host; filesystems are made in
+/// init, which is in the namespaces that they show. Every target is resolved within the root by
+/// descriptor.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "features/explain.hpp"
-#include "features/id_map.hpp"
 #include "features/mount_options.hpp"
 #include "features/namespaces.hpp"
+#include "features/rootfs.hpp"
 #include "host/host.hpp"
 #include "spec/reader.hpp"
 #include "sys/fd.hpp"
@@ -30,54 +31,74 @@ struct Spec {
   std::vector<Entry> entries{};
 };
 
-enum class Kind { bind, filesystem, cgroup };
+enum class Kind {
+  bind,        ///< of something on the host, cloned by the parent
+  inner_bind,  ///< of something that earlier mounts put into the container, cloned by init
+  filesystem,  ///< a new mount of a filesystem, made by init
+  remount,     ///< other options for what is mounted at the destination already
+};
 
 struct Mount {
   Kind kind = Kind::filesystem;
   std::string destination{};  ///< cleaned, absolute within the root
-  std::string source{};       ///< absolute on the host for a bind; the device name otherwise
-  std::string type{};         ///< filesystem type; empty for a bind
+  /// Absolute, on the host for a bind and within the root for an inner bind; the device name
+  /// otherwise.
+  std::string source{};
+  std::string type{};  ///< filesystem type; empty for a bind
   mount_options::Options options{};
+  /// Read-only when everything is in place: set-up has to write into it first.
+  bool late_readonly = false;
+  std::string reason{};  ///< why it is not what the config literally says, or empty
   std::string pointer{};
   bool operator==(const Mount&) const = default;
 };
 
 struct Plan {
   std::vector<Mount> mounts{};
-  /// The container's own cgroup on the host, bound where a cgroup mount cannot be made for want of a
-  /// cgroup namespace.
-  std::string cgroup_directory{};
   bool operator==(const Plan&) const = default;
 };
 
 /// What mounts need to know of other features' decisions.
 struct Context {
   const namespaces::Plan& namespaces;
-  std::string bundle;            ///< absolute; relative bind sources start here
-  std::string cgroup_directory;  ///< absolute path of the container's cgroup on the host
+  std::string bundle{};  ///< absolute; relative bind sources start here
+  std::string
+      cgroup_directory{};  ///< absolute path of the container's cgroup on the host, or empty
+  const rootfs::Plan& rootfs;
 };
 
 /// Reads `mounts` from the top of config.json. Throws Error(spec).
 Spec read(const spec::Reader& top);
-/// Throws Error(spec or unsupported): binds over /proc that are not on the list of harmless files, …
+/// Throws Error(spec or unsupported): binds over /proc that are not on the list of harmless files,
+/// …
 Plan plan(const Spec& spec, const Context& context, const Host& host);
 
 /// What the parent has opened: one entry per planned mount, empty where init makes the mount.
 using Sources = std::vector<sys::Fd>;
 
-/// Clones the bind sources, with attributes and propagation set. Throws Error(system) naming the field.
+/// Clones the bind sources, with attributes and propagation set. Throws Error(system) naming the
+/// field.
 Sources open_in_parent(const Plan& plan);
 
 /// What later steps need of what was mounted.
 struct Made {
   sys::Fd devpts{};  ///< the root of the devpts that was mounted at /dev/pts, if one was
   bool dev = false;  ///< something is mounted on /dev
+  std::vector<sys::Fd> late_readonly{};  ///< mounts that finish_in_init makes read-only
 };
 
 /// Makes or takes every mount, in order, and attaches it. Throws Error(system) "error mounting
 /// \"SOURCE\" to rootfs at \"DESTINATION\": ...", as runc words it.
 Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources);
 
+/// Makes read-only what had to be writable until devices, the console and hooks were done.
+/// Throws Error(system).
+void finish_in_init(const Made& made);
+
 void explain(const Plan& plan, Explain& out);
+
+/// True when the host's own tree, or a part of it, is what the container has as /dev: nothing may
+/// then be made or removed there.
+bool binds_dev(const Plan& plan);
 
 }  // namespace tare::mounts

@@ -1,0 +1,174 @@
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "features/copy_up.hpp"
+#include "features/mount_target.hpp"
+#include "features/mounts.hpp"
+#include "sys/file.hpp"
+#include "sys/mount.hpp"
+
+// What is done about mounts; what is decided is in mounts.cpp.
+
+namespace tare::mounts {
+namespace {
+
+template <typename Body>
+decltype(auto) for_mount(const Mount& mount, Body&& body) {
+  return asked_by([&] { return mount.pointer; },
+                  [&]() -> decltype(auto) {
+                    return in_context(
+                        [&] { return mount_target::attempt(mount.source, mount.destination); },
+                        std::forward<Body>(body));
+                  });
+}
+
+void change(sys::FdRef fd, const mount_options::Options& options, bool tree) {
+  for (const mount_options::Change& step : mount_options::changes(options, tree)) {
+    sys::set_attributes(fd, {.set = step.set, .clear = step.clear, .propagation = step.propagation},
+                        step.recursive);
+  }
+}
+
+// Only the root of a procfs has this inode number (include/linux/proc_fs.h, PROC_ROOT_INO).
+void check_procfs(sys::FdRef source) {
+  constexpr ino_t kProcRoot = 1;
+  if (sys::filesystem_type(source) == PROC_SUPER_MAGIC && sys::status(source).st_ino == kProcRoot) {
+    return;
+  }
+  throw Error(ErrorKind::spec, "\"/proc\" cannot be mounted because it is not of type proc");
+}
+
+sys::Fd clone_source(const Mount& mount) {
+  sys::Fd tree = sys::clone_tree(sys::FdRef::cwd(), mount.source, mount.options.recursive_bind);
+  if (mount.destination == "/proc") check_procfs(tree);
+  change(tree, mount.options, mount.options.recursive_bind);
+  return tree;
+}
+
+void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
+  const bool directory = S_ISDIR(sys::status(source).st_mode);
+  const mount_target::Target target = mount_target::open(root, mount.destination, directory);
+  sys::attach(source, target.fd);
+}
+
+void attach_inner_bind(const Mount& mount, const sys::Root& root) {
+  const bool recursive = mount.options.recursive_bind;
+  const sys::Fd source = root.open(mount.source, O_PATH);
+  const sys::Fd tree = sys::clone_tree(source, "", recursive);
+  change(tree, mount.options, recursive);
+  attach_bind(mount, root, tree);
+}
+
+void set_option(sys::NewFilesystem& filesystem, const std::string& option) {
+  const std::size_t end = option.find('=');
+  if (end == std::string::npos) return filesystem.set_flag(option);
+  filesystem.set(option.substr(0, end), option.substr(end + 1));
+}
+
+bool has_option(const mount_options::Options& options, std::string_view key) {
+  return std::any_of(options.data.begin(), options.data.end(),
+                     [&](const std::string& option) { return option.starts_with(key); });
+}
+
+// A tmpfs looks like the directory that it covers, unless told otherwise. Set before it is made:
+// the mode of what is mounted belongs to whoever made it (and mounts may share it).
+void look_alike(sys::NewFilesystem& filesystem, const mount_options::Options& options,
+                sys::FdRef covered) {
+  const struct stat there = sys::status(covered);
+  if (!has_option(options, "mode=")) {
+    filesystem.set("mode", fmt::format("{:04o}", there.st_mode & 07777U));
+  }
+  if (!options.copy_up) return;
+  if (!has_option(options, "uid=")) filesystem.set("uid", std::to_string(there.st_uid));
+  if (!has_option(options, "gid=")) filesystem.set("gid", std::to_string(there.st_gid));
+}
+
+sys::Fd make_filesystem(const Mount& mount, const mount_target::Target& target) {
+  const mount_options::Options& options = mount.options;
+  sys::NewFilesystem filesystem(mount.type);
+  filesystem.set("source", mount.source);
+  for (const std::string& flag : options.superblock) filesystem.set_flag(flag);
+  if (mount.type == "tmpfs" && target.existed) look_alike(filesystem, options, target.fd);
+  for (const std::string& option : options.data) set_option(filesystem, option);
+  sys::Fd made = filesystem.mount(options.set | options.recursive_set);
+  change(made, {.propagation = options.propagation}, false);
+  return made;
+}
+
+mount_target::Target open_target(const Mount& mount, const sys::Root& root) {
+  if (mount.type != "proc" && mount.type != "sysfs") {
+    return mount_target::open(root, mount.destination, true);
+  }
+  return {.fd = mount_target::open_ordinary(root, mount.destination, mount.type), .existed = true};
+}
+
+void attach_filesystem(const Mount& mount, const sys::Root& root, Made& made) {
+  const mount_target::Target target = open_target(mount, root);
+  sys::Fd filesystem = make_filesystem(mount, target);
+  if (mount.options.copy_up && target.existed) copy_up::copy_tree(target.fd, filesystem);
+  sys::attach(filesystem, target.fd);
+  if (mount.late_readonly) made.late_readonly.push_back(sys::duplicate(filesystem));
+  if (mount.type == "devpts" && mount.destination == "/dev/pts") {
+    made.devpts = std::move(filesystem);
+  }
+}
+
+void remount(const Mount& mount, const sys::Root& root) {
+  const sys::Fd target = root.open(mount.destination, O_PATH);
+  change(target, mount.options, true);
+  std::vector<std::string> options = mount.options.superblock;
+  options.insert(options.end(), mount.options.data.begin(), mount.options.data.end());
+  if (!mount.options.bind && !options.empty()) sys::reconfigure(target, options);
+}
+
+}  // namespace
+
+Sources open_in_parent(const Plan& plan) {
+  Sources sources(plan.mounts.size());
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const Mount& mount = plan.mounts[i];
+    if (mount.kind != Kind::bind) continue;
+    sources[i] = for_mount(mount, [&] { return clone_source(mount); });
+  }
+  return sources;
+}
+
+Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources) {
+  Made made;
+  for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
+    const Mount& mount = plan.mounts[i];
+    for_mount(mount, [&] {
+      switch (mount.kind) {
+        case Kind::bind:
+          attach_bind(mount, root, sources.at(i));
+          break;
+        case Kind::inner_bind:
+          attach_inner_bind(mount, root);
+          break;
+        case Kind::filesystem:
+          attach_filesystem(mount, root, made);
+          break;
+        case Kind::remount:
+          remount(mount, root);
+          break;
+      }
+    });
+    sources.at(i).reset();
+    if (mount.destination == "/dev") made.dev = true;
+  }
+  return made;
+}
+
+void finish_in_init(const Made& made) {
+  for (const sys::Fd& mount : made.late_readonly) {
+    sys::set_attributes(mount, {.set = MOUNT_ATTR_RDONLY}, false);
+  }
+}
+
+}  // namespace tare::mounts
