@@ -1,8 +1,10 @@
-/// linux.resources: memory, cpu, pids and what else cgroup v2 limits (config-linux.md, "Memory", "CPU",
-/// "PIDs"). Written by the parent before init exists. Only the controllers that are needed are enabled,
-/// from the root of the tree down; a limit whose controller is missing is refused by name.
+/// linux.resources: memory, cpu, pids and what else cgroup v2 limits (config-linux.md, "Memory",
+/// "CPU", "PIDs", "Unified"). Written by the parent before init exists. Only the controllers that
+/// are needed are enabled, from the root of the tree down; a limit whose controller is missing is
+/// refused by name.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,29 +18,47 @@ namespace tare::cgroup_resources {
 
 /// One value for one file of the cgroup.
 struct Write {
-  std::string controller{};  ///< "memory"
+  std::string controller{};  ///< "memory"; empty for cgroup.* files, which every cgroup has
   std::string file{};        ///< "memory.max"
-  std::string value{};
+  std::string value{};       ///< lines are written one by one
   std::string pointer{};     ///< "/linux/resources/memory/limit"
+  bool may_be_missing =
+      false;  ///< asks only for what holds anyway where the kernel has no such file
   bool operator==(const Write&) const = default;
+};
+
+/// A limit that is refused where the cgroup uses that much already (memory.checkBeforeUpdate).
+struct UsageCheck {
+  std::string what{};  ///< "memory limit"
+  std::int64_t limit_bytes = 0;
+  std::string pointer{};
+  bool operator==(const UsageCheck&) const = default;
 };
 
 struct Spec {
   std::vector<Write> writes{};
+  std::vector<UsageCheck> checks{};
 };
 
 struct Plan {
   std::vector<Write> writes{};
   std::vector<std::string> controllers{};  ///< to enable, sorted
+  std::vector<UsageCheck> checks{};
   bool operator==(const Plan&) const = default;
 };
 
-/// Reads linux.resources (all but devices). Throws Error(spec); Error(unsupported) for fields that wait.
+/// Reads linux.resources (all but devices). Throws Error(spec); Error(unsupported) for fields that
+/// wait.
 Spec read(const spec::Reader& linux_object);
+/// As read, from the object `resources` itself, which is what `update` is given.
+Spec read_resources(const spec::Reader& resources);
+/// cpu.weight for cpu.shares, 0 for 0 ("not set").
+std::uint64_t weight_of_shares(std::uint64_t shares) noexcept;
 /// Throws Error(unsupported) naming the controller that is missing, and why on a hybrid host.
 Plan plan(const Spec& spec, const cgroup::Plan& cgroup, const Host& host);
-/// Enables controllers in the parents and writes the values. Throws Error(system) naming file, value
-/// and field.
+/// Enables controllers in the parents where the files are not there yet, and writes the values.
+/// `directory` is the cgroup's, or an empty descriptor where an optional one could not be made.
+/// Throws Error(system) naming file, value and field.
 void apply_in_parent(const Plan& plan, const cgroup::Plan& cgroup, sys::FdRef directory);
 void explain(const Plan& plan, Explain& out);
 
