@@ -10,12 +10,13 @@ namespace tare::state {
 
 std::string to_json(const Intent& intent);
 std::string to_json(const Record& record);
-/// Throw Error(state) "damaged ..." for anything but what to_json wrote: wrong types, a pid below 1,
-/// fields missing.
+/// Throw Error(state) "damaged ..." for anything but what to_json wrote: wrong types, a pid below
+/// 1, fields missing.
 Intent intent_from_json(std::string_view text);
 Record record_from_json(std::string_view text);
 
-/// The state as runtime.md has it, for hooks: ociVersion, id, status, pid, bundle, annotations, compact.
+/// The state as runtime.md has it, for hooks: ociVersion, id, status, pid, bundle, annotations,
+/// compact.
 std::string hook_state(const Record& record, Status status);
 /// The state as `runc state` prints it: indented by two spaces, no newline at the end, pid 0 when
 /// stopped, `owner` "" .

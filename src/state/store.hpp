@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sys/fd.hpp"
+#include "sys/lock.hpp"
 #include "tare/record.hpp"
 #include "tare/runtime.hpp"
 
@@ -21,25 +22,36 @@ void check_id(const std::string& id);
 /// One container's directory, held open and, where it is changed, locked.
 class ContainerDirectory {
  public:
-  ContainerDirectory(sys::Fd directory, std::string path) noexcept
-      : directory_(std::move(directory)), path_(std::move(path)) {}
+  /// `path` is absolute, and its last component the container's id.
+  ContainerDirectory(sys::Fd directory, std::string path, sys::HeldLock lock = {}) noexcept
+      : directory_(std::move(directory)), path_(std::move(path)), lock_(std::move(lock)) {}
 
   sys::FdRef fd() const noexcept { return directory_; }
   const std::string& path() const noexcept { return path_; }
 
+  /// Lets other commands change the container, before this object goes: a foreground run lasts. The
+  /// lock is shared by every child that inherited fd(), and given up for all of them.
+  void unlock() noexcept { lock_.release(); }
+
+  /// Written once. Throws Error(system) EEXIST the second time.
   void write_intent(const Intent& intent) const;
+  /// Replaces the record as a whole: a reader sees the old or the new one.
   void write_record(const Record& record) const;
   /// nullopt where there is none; Error(state) where it is damaged.
   std::optional<Intent> find_intent() const;
   std::optional<Record> find_record() const;
+  /// The filter that exec loads as well. read_seccomp throws Error(state) where there is none.
   void write_seccomp(std::string_view filter) const;
   std::string read_seccomp() const;
   /// Removes every file of the container and then the directory itself. Idempotent.
   void remove() const;
 
  private:
+  void check_name(const std::string& id, const char* file) const;
+
   sys::Fd directory_;
   std::string path_;
+  sys::HeldLock lock_;  // after directory_, so that it goes first
 };
 
 enum class Lock { shared, exclusive, none };
@@ -49,7 +61,7 @@ class Store {
   /// Nothing is touched yet. `root` is absolute.
   explicit Store(const GlobalOptions& options);
 
-  /// Claims a new id: makes the root (0700) and the directory, and locks it.
+  /// Claims a new id: makes the root (0700, sticky) and the directory, and locks it.
   /// Error(state) "container with given ID already exists".
   ContainerDirectory claim(const std::string& id) const;
   /// Opens an existing one; Error(state) "container does not exist". A lock is awaited for at most
@@ -63,7 +75,11 @@ class Store {
   sys::Fd seccomp_cache() const;
 
  private:
-  sys::Fd open_root(bool make) const;
+  std::optional<sys::Fd> find_root() const;
+  sys::Fd make_root() const;
+  std::optional<ContainerDirectory> find_in(sys::FdRef root, const std::string& id,
+                                            Lock lock) const;
+
   std::string root_;
   bool root_given_;
 };

@@ -1,12 +1,14 @@
-/// Makes /proc/self/exe worthless to a container (CVE-2019-5736): before any process of ours can be seen
-/// from inside one, this program is executed again from a copy of itself that nothing can write to: a
-/// detached read-only clone of the mount that it lies on or, where that cannot be made, a sealed memfd.
+/// Makes /proc/self/exe worthless to a container (CVE-2019-5736): before any process of ours can be
+/// seen from inside one, this program is executed again from a copy of itself that nothing can
+/// write to: a detached read-only clone of the mount that it lies on or, where that cannot be made,
+/// a sealed memfd.
 #pragma once
 
 namespace tare::sys {
 
-/// Executes this program again from a sealed image, with the same arguments, or returns if the image
-/// already is one (a read-only mount, or a sealed memfd). Throws Error(system) where neither way works.
+/// Executes this program again from a sealed image, with the same arguments, or returns if the
+/// image already is one (a read-only mount, or a sealed memfd). Throws Error(system) where neither
+/// way works.
 void seal_own_image(char** arguments);
 
 }  // namespace tare::sys

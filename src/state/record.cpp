@@ -1,0 +1,183 @@
+#include "state/record.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "spec/reader.hpp"
+
+namespace tare {
+
+std::string_view to_string(Status status) noexcept {
+  switch (status) {
+    case Status::creating:
+      return "creating";
+    case Status::created:
+      return "created";
+    case Status::running:
+      return "running";
+    case Status::paused:
+      return "paused";
+    case Status::stopped:
+      return "stopped";
+  }
+  return "stopped";
+}
+
+namespace state {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+// Pid 1 is nobody's container: whoever writes it, or 0 or -1, wants the host's init, our own
+// process group or everything to be signalled.
+constexpr pid_t kLowestPid = 2;
+
+// Strings come from paths and annotations, which need not be UTF-8; printing them must not fail.
+template <typename Json>
+std::string dump(const Json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+// A record is written by this program alone, so whatever does not read as it was written is damage.
+template <typename Read>
+auto read_strictly(std::string_view what, std::string_view text, Read&& read) {
+  try {
+    const spec::Document document(std::string(what), text);
+    return read(document.top());
+  } catch (const Error& error) {
+    throw Error(ErrorKind::state, "damaged " + error.message(),
+                "clear it away with delete --force");
+  }
+}
+
+std::map<std::string, std::string> read_annotations(const spec::Reader& object) {
+  std::map<std::string, std::string> annotations;
+  for (const auto& [name, value] : object.members()) annotations.emplace(name, value.string());
+  return annotations;
+}
+
+InitProcess read_init(const spec::Reader& object) {
+  InitProcess init{
+      .pid = object.at("pid").integer<pid_t>(kLowestPid),
+      .pidfs_inode = object.at("pidfsInode").integer<std::uint64_t>(),
+      .start_time = object.at("startTime").integer<std::uint64_t>(),
+  };
+  // Without either, a pid that was given to somebody else would pass for the container's.
+  if (init.pidfs_inode == 0 && init.start_time == 0) throw object.error("tells of no process");
+  return init;
+}
+
+ordered_json shown(const State& state, const std::string& owner) {
+  const Record& record = state.record;
+  ordered_json out{
+      {"ociVersion", record.oci_version},
+      {"id", record.id},
+      {"pid", state.status == Status::stopped ? 0 : record.init.pid},
+      {"status", to_string(state.status)},
+      {"bundle", record.bundle},
+      {"rootfs", record.rootfs},
+      {"created", record.created},
+  };
+  if (!record.annotations.empty()) out["annotations"] = record.annotations;
+  out["owner"] = owner;
+  return out;
+}
+
+}  // namespace
+
+std::string to_json(const Intent& intent) {
+  return dump(json{
+      {"id", intent.id},
+      {"bundle", intent.bundle},
+      {"rootfs", intent.rootfs},
+      {"bootId", intent.boot_id},
+      {"cgroupDirectory", intent.cgroup_directory},
+      {"hooks", intent.hooks},
+      {"process", intent.process},
+      {"namespaces", intent.namespaces},
+      {"userMapped", intent.user_mapped},
+  });
+}
+
+std::string to_json(const Record& record) {
+  return dump(json{
+      {"id", record.id},
+      {"ociVersion", record.oci_version},
+      {"bundle", record.bundle},
+      {"rootfs", record.rootfs},
+      {"created", record.created},
+      {"owner", record.owner},
+      {"init",
+       {{"pid", record.init.pid},
+        {"pidfsInode", record.init.pidfs_inode},
+        {"startTime", record.init.start_time}}},
+      {"cgroupDirectory", record.cgroup_directory},
+      {"namespaces", record.namespaces},
+      {"privatePids", record.private_pids},
+      {"annotations", record.annotations},
+      {"hasPoststart", record.has_poststart},
+      {"hasPoststop", record.has_poststop},
+      {"hasSeccomp", record.has_seccomp},
+  });
+}
+
+Intent intent_from_json(std::string_view text) {
+  return read_strictly("intent", text, [](const spec::Reader& top) {
+    return Intent{
+        .id = top.at("id").string(),
+        .bundle = top.at("bundle").string(),
+        .rootfs = top.at("rootfs").string(),
+        .boot_id = top.at("bootId").string(),
+        .cgroup_directory = top.at("cgroupDirectory").string(),
+        .hooks = top.at("hooks").string(),
+        .process = top.at("process").string(),
+        .namespaces = top.at("namespaces").integer<std::uint64_t>(),
+        .user_mapped = top.at("userMapped").boolean(),
+    };
+  });
+}
+
+Record record_from_json(std::string_view text) {
+  return read_strictly("state", text, [](const spec::Reader& top) {
+    return Record{
+        .id = top.at("id").string(),
+        .oci_version = top.at("ociVersion").string(),
+        .bundle = top.at("bundle").string(),
+        .rootfs = top.at("rootfs").string(),
+        .created = top.at("created").string(),
+        .owner = top.at("owner").integer<uid_t>(),
+        .init = read_init(top.at("init")),
+        .cgroup_directory = top.at("cgroupDirectory").string(),
+        .namespaces = top.at("namespaces").integer<std::uint64_t>(),
+        .private_pids = top.at("privatePids").boolean(),
+        .annotations = read_annotations(top.at("annotations")),
+        .has_poststart = top.at("hasPoststart").boolean(),
+        .has_poststop = top.at("hasPoststop").boolean(),
+        .has_seccomp = top.at("hasSeccomp").boolean(),
+    };
+  });
+}
+
+std::string hook_state(const Record& record, Status status) {
+  ordered_json out{
+      {"ociVersion", record.oci_version},
+      {"id", record.id},
+      {"status", to_string(status)},
+  };
+  // runtime.md asks for the pid of a container that is being made, waits or runs.
+  if (status != Status::stopped) out["pid"] = record.init.pid;
+  out["bundle"] = record.bundle;
+  if (!record.annotations.empty()) out["annotations"] = record.annotations;
+  return dump(out);
+}
+
+std::string printed_state(const State& state) {
+  return dump(shown(state, ""), 2);
+}
+
+std::string listed_state(const State& state, const std::string& owner) {
+  return dump(shown(state, owner));
+}
+
+}  // namespace state
+}  // namespace tare

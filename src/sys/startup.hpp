@@ -1,0 +1,18 @@
+/// What a program that anybody may start makes sure of before it does anything.
+#pragma once
+
+namespace tare::sys {
+
+/// Refuses to run with rights that its caller does not have: installed set-user-ID or with file
+/// capabilities, every path of the command line would be opened with them. Throws Error(usage).
+void refuse_elevation();
+
+/// Opens /dev/null wherever one of the standard descriptors is closed: or the next file that is
+/// opened would get its number, and with it be handed to the payload. Throws Error(system).
+void open_missing_standard_streams();
+
+/// Checks that descriptors `first` to `first + count - 1` are open, before any file of ours can get
+/// a number among them. Throws Error(usage).
+void require_open(int first, int count);
+
+}  // namespace tare::sys
