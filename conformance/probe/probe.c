@@ -198,6 +198,15 @@ static void print_dispositions(void) {
   putchar(']');
 }
 
+// The type, owner, permissions and name of the session keyring, as keyctl describes it.
+static void print_keyring(void) {
+  char text[256] = "";
+  long serial = syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -3 /* session */, 0);
+  if (serial >= 0) syscall(SYS_keyctl, 6 /* KEYCTL_DESCRIBE */, serial, text, sizeof text - 1);
+  print_key("session_keyring");
+  print_string(text);
+}
+
 static int facts(int argc, char **argv) {
   (void)argc;
   char cwd[4096] = "";
@@ -238,6 +247,7 @@ static int facts(int argc, char **argv) {
   print_number("scheduler", sched_getscheduler(0));
   print_number("nice", getpriority(PRIO_PROCESS, 0));
   print_number("ioprio", syscall(SYS_ioprio_get, 1, 0));
+  print_keyring();
   print_rlimits();
   print_terminal();
   print_dispositions();

@@ -327,3 +327,26 @@ def test_an_exec_does_not_change_the_state_of_the_container(held):
     held.exec("false")
     held.exec("nonesuch")
     assert held.state == before
+
+
+def test_cgroup_runs_the_process_in_a_cgroup_below_that_of_the_container(held):
+    top = host.CGROUPS / host.cgroups()[0]
+    (top / "below").mkdir()
+    told = held.bundle.fifo("told")
+    flags = ["--cgroup", "below", "--detach", "--pid-file", held.path("pid")]
+    held.exec("/probe", "hold", "/told", flags=flags).check()
+    assert told.line() == "ready"
+    assert (top / "below/cgroup.procs").read_text() == held.path("pid").read_text() + "\n"
+    failed_itself(held.exec("true", flags=["--cgroup", "nonesuch"]))
+    failed_itself(held.exec("true", flags=["--cgroup", "../.."]))
+    # The container's init cannot end before this child of ours is collected.
+    host.kill_processes([int(held.path("pid").read_text())])
+
+
+@pytest.mark.peer(crun="takes an empty profile for one")
+def test_the_flags_for_security_modules_are_known_and_may_be_empty(held):
+    held.exec("true", flags=["--apparmor", "", "--process-label", ""]).check()
+
+
+def test_an_apparmor_profile_without_apparmor_is_an_error(held):
+    failed_itself(held.exec("true", flags=["--apparmor", "nonesuch"]))

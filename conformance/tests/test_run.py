@@ -276,3 +276,16 @@ def test_a_preserved_descriptor_that_is_not_there_is_an_error(box):
     box.args("/probe")
     result = box.run("--preserve-fds", "3").fails()
     assert "preserved-fd" in result.err
+
+
+def test_the_container_has_a_session_keyring_of_its_own(box):
+    assert box.facts()["session_keyring"].endswith(box.id)
+
+
+def test_no_new_keyring_leaves_the_keyring_of_the_caller(box):
+    assert box.id not in box.facts("--no-new-keyring")["session_keyring"]
+
+
+def test_no_pivot_gives_the_same_root(box):
+    facts = box.facts("--no-pivot")
+    assert facts["cwd"] == "/" and facts["pid"] == 1
