@@ -1,0 +1,252 @@
+"""A rootfs that was made to lead a runtime astray: no mount, file or directory comes out of it.
+
+Each may be refused or contained; what is outside, the canary, stays as it is either way."""
+
+import os
+import stat
+
+import pytest
+
+from harness import Canary
+
+
+@pytest.fixture
+def canary(box):
+    return Canary(box.path("canary"))
+
+
+def lay_link(box, canary, target):
+    (box.rootfs / "evil").symlink_to(target.format(canary=canary.path))
+
+
+def lay_fifo(box, canary, _):
+    os.mkfifo(box.rootfs / "evil")
+
+
+def lay_device(box, canary, _):
+    os.mknod(box.rootfs / "evil", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+
+
+def lay_socket(box, canary, _):
+    os.mknod(box.rootfs / "evil", stat.S_IFSOCK | 0o666)
+
+
+def lay_chain(box, canary, _):
+    """Forty-one links, one more than the kernel follows, the last of which leads out."""
+    (box.rootfs / "link41").symlink_to(canary.path)
+    for number in range(40, 0, -1):
+        (box.rootfs / f"link{number}").symlink_to(f"/link{number + 1}")
+    (box.rootfs / "evil").symlink_to("link1")
+
+
+def lay_two(box, canary, _):
+    (box.rootfs / "step").symlink_to(".." + "/.." * 20)
+    (box.rootfs / "evil").symlink_to(f"step{canary.path}")
+
+
+def lay_dotdot_through_link(box, canary, _):
+    (box.rootfs / "far").symlink_to("/usr/bin")
+    (box.rootfs / "evil").symlink_to(f"far/../../../../../..{canary.path}")
+
+
+TRAPS = {
+    "an absolute link": (lay_link, "{canary}"),
+    "a link upwards": (lay_link, "../../canary"),
+    "a link far upwards": (lay_link, "../" * 30 + "{canary}"),
+    "a link to a missing place outside": (lay_link, "{canary}/missing/deeper"),
+    "a link to a file outside": (lay_link, "{canary}/file"),
+    "a dangling link": (lay_link, "/nowhere/at/all"),
+    "a link to itself": (lay_link, "evil"),
+    "a link to the root": (lay_link, "/"),
+    "a link to the process's root": (lay_link, "/proc/self/root"),
+    "a link to a descriptor": (lay_link, "/proc/self/fd/3"),
+    "a link to another process's directory": (lay_link, "/proc/1/cwd"),
+    "a chain of links": (lay_chain, None),
+    "two links together": (lay_two, None),
+    "a link and dots": (lay_dotdot_through_link, None),
+    "a FIFO": (lay_fifo, None),
+    "a device": (lay_device, None),
+    "a socket": (lay_socket, None),
+}
+
+
+def contained(box, canary):
+    """Runs what was arranged; whether it ran or was refused, nothing outside is touched."""
+    box.args("/bin/true")
+    result = box.run(timeout=15)
+    if result.code != 0:
+        result.fails(result.code)
+    assert canary.unchanged
+    return result
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_a_target_does_not_leave_the_rootfs_through(box, canary, trap):
+    lay, target = TRAPS[trap]
+    lay(box, canary, target)
+    file, directory = box.path("file"), box.path("directory")
+    file.write_text("bound")
+    directory.mkdir()
+    for mount in (
+        ("/evil", "bind", file, ["bind"]),
+        ("/evil", "tmpfs", "tmpfs", ["size=64k"]),
+        ("/evil/directory", "bind", directory, ["bind"]),
+        ("/evil/a/b/c", "bind", file, ["bind"]),
+    ):
+        box.bundle.config["mounts"] = box.bundle.config["mounts"][:4]
+        box.bundle.mount(*mount)
+        contained(box, canary)
+
+
+@pytest.mark.peer(crun="1.8 makes no directory behind a link that leads nowhere")
+@pytest.mark.parametrize("trap", ["an absolute link", "a link upwards", "a link far upwards"])
+def test_a_target_behind_a_link_that_leads_out_is_made_within(box, canary, trap):
+    lay, target = TRAPS[trap]
+    lay(box, canary, target)
+    box.bundle.mount("/evil/made", "tmpfs", "tmpfs", ["size=64k"])
+    points = [mount.target for mount in box.facts().mounts]
+    assert points[-1].endswith("/made")
+    assert canary.unchanged
+
+
+def test_dots_in_a_destination_do_not_lead_out(box, canary):
+    for dots in ("/../../../../../..", "/usr/../../../../../../..", "../../../../../.."):
+        box.bundle.config["mounts"] = box.bundle.config["mounts"][:4]
+        box.bundle.mount(f"{dots}{canary.path}/new", "tmpfs", "tmpfs", ["size=64k"])
+        contained(box, canary)
+
+
+def test_tmpcopyup_copies_nothing_from_outside(box, canary):
+    (box.rootfs / "up").symlink_to(canary.path)
+    box.bundle.mount("/up", "tmpfs", "tmpfs", ["tmpcopyup", "size=1m"])
+    box.sh("ls -A /up")
+    result = box.run()
+    assert "ptmx" not in result.out
+    assert canary.unchanged
+
+
+def test_tmpcopyup_does_not_open_what_it_copies(box, canary):
+    below = box.rootfs / "below"
+    below.mkdir()
+    os.mkfifo(below / "fifo")
+    (below / "link").symlink_to(canary.path / "file")
+    (below / "file").write_text("text")
+    box.bundle.mount("/below", "tmpfs", "tmpfs", ["tmpcopyup", "size=1m"])
+    box.sh("stat -c %F /below/link")
+    result = box.run(timeout=15)
+    assert result.code != 0 or result.out == "symbolic link\n"
+    assert canary.unchanged
+
+
+ORDINARY = pytest.mark.peer(crun="words its errors in its own way")
+
+
+@pytest.mark.parametrize("name", ["proc", "sys"])
+@pytest.mark.parametrize("trap", ["/bad", "/dangling", "{canary}", "../../canary"])
+def test_proc_and_sys_are_not_mounted_through_a_symbolic_link(box, canary, name, trap):
+    (box.rootfs / "bad").mkdir()
+    (box.rootfs / name).rmdir()
+    (box.rootfs / name).symlink_to(trap.format(canary=canary.path))
+    box.create().fails()
+    assert canary.unchanged
+
+
+@ORDINARY
+@pytest.mark.parametrize("name", ["proc", "sys"])
+def test_the_error_for_a_symbolic_link_at_proc_or_sys_says_what_it_must_be(box, name):
+    (box.rootfs / "bad").mkdir()
+    (box.rootfs / name).rmdir()
+    (box.rootfs / name).symlink_to("/bad")
+    assert "must be mounted on ordinary directory" in box.create().fails().said
+
+
+@pytest.mark.peer(runc="1.1 makes the directory through the link, outside of the rootfs")
+def test_proc_below_a_symbolic_link_is_refused_or_where_the_link_says(box, canary):
+    (box.rootfs / "b/proc").mkdir(parents=True)
+    (box.rootfs / "a").symlink_to(canary.path)
+    box.bundle.mount("/a/proc", "proc", "proc", [])
+    contained(box, canary)
+
+
+def test_proc_on_a_file_is_refused(box):
+    (box.rootfs / "proc").rmdir()
+    (box.rootfs / "proc").write_text("a file")
+    box.create().fails()
+
+
+# A-01 and A-06: what would make the runtime's own writes below /proc, to labels and to kernel
+# parameters, go to files of the container's choice.
+OVER_PROC = ["/proc", "/proc/self", "/proc/1", "/proc/sys", "/proc/self/attr", "/proc/thread-self",
+             "/proc/sys/net", "/proc/../proc/self", "/./proc//sys"]
+
+
+@pytest.mark.peer(crun="lets a config mount over /proc as it likes")
+@pytest.mark.parametrize("target", OVER_PROC)
+def test_nothing_of_another_file_system_is_mounted_over_proc(box, target):
+    fake = box.path("fake")
+    for name in ("self/attr/apparmor", "thread-self/attr", "sys/net", "1"):
+        (fake / name).mkdir(parents=True)
+    if target == "/proc":
+        box.bundle.config["mounts"] = box.bundle.config["mounts"][1:]
+    box.bundle.mount(target, "bind", fake, ["bind"])
+    box.create().fails()
+
+
+@pytest.mark.peer(runc="1.1 looks at binds only", crun="lets a config mount over /proc as it likes")
+@pytest.mark.parametrize("target", ["/proc/sys", "/proc/1/attr", "/proc/bus"])
+def test_no_tmpfs_is_mounted_below_proc(box, target):
+    box.bundle.mount(target, "tmpfs", "tmpfs", [])
+    box.create().fails()
+
+
+@pytest.mark.peer(crun="lets a config mount over /proc as it likes")
+def test_proc_is_not_covered_by_way_of_a_symbolic_link(box):
+    box.path("fake").mkdir()
+    (box.rootfs / "alias").symlink_to("/proc")
+    box.bundle.mount("/alias/sys", "bind", box.path("fake"), ["bind"])
+    box.create().fails()
+
+
+ALLOWED_IN_PROC = ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg"]
+
+
+def test_the_files_that_lxcfs_shows_may_be_bound_below_proc(box):
+    there = [name for name in ALLOWED_IN_PROC if os.path.exists(f"/proc/{name}")]
+    for name in there:
+        box.path(name).write_text(f"made up {name}\n")
+        box.bundle.mount(f"/proc/{name}", "bind", box.path(name), ["bind"])
+    box.args("/bin/cat", *(f"/proc/{name}" for name in there))
+    assert box.run().check().out.splitlines() == [f"made up {name}" for name in there]
+
+
+def test_the_whole_proc_of_the_host_may_be_bound(box):
+    box.bundle.without_namespace("pid")
+    box.bundle.config["mounts"][0] = {
+        "destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind", "ro"],
+    }
+    box.sh("test -e /proc/self/status && echo there")
+    assert box.run().check().out == "there\n"
+
+
+@pytest.mark.parametrize("target", ["/", "", "/.", "/.."])
+def test_a_mount_over_the_root_itself_is_refused_or_does_not_uncover_the_host(box, canary, target):
+    box.bundle.mount(target, "bind", box.rootfs, ["bind"])
+    box.sh(f"test -e {canary.path} && echo seen; true")
+    assert "seen" not in box.run().out
+    assert canary.unchanged
+
+
+def test_the_root_of_the_host_is_out_of_sight(box, canary):
+    box.sh(f"test -e {canary.path} || test -e /../..{canary.path} && echo seen; true")
+    assert box.run().check().out == ""
+
+
+def test_a_rootfs_with_old_device_nodes_and_links_in_place_of_files_is_contained(box, canary):
+    """A-23: every name that a runtime might make or open in a rootfs is a trap."""
+    for name in ("etc/passwd", "etc/group"):
+        (box.rootfs / name).unlink()
+        (box.rootfs / name).symlink_to(canary.path / "passwd")
+    for name in (".empty", "run/notify", "dev/console", "etc/hostname", "etc/mtab", ".pivot_root"):
+        (box.rootfs / name).symlink_to(canary.path / "new")
+    contained(box, canary)
+    assert not (canary.path / "new").exists()
