@@ -150,7 +150,7 @@ void compare_map(const char* file, pid_t pid, const std::vector<Mapping>& expect
 std::string shown(const std::vector<Mapping>& mappings) {
   std::string text;
   for (const Mapping& mapping : mappings) {
-    text += fmt::format("{}{} {} from host {}", text.empty() ? "" : ", ", mapping.size,
+    text += fmt::format("{}{} from container {}, host {}", text.empty() ? "" : "; ", mapping.size,
                         mapping.container_id, mapping.host_id);
   }
   return text;
