@@ -1,7 +1,8 @@
-/// linux.seccomp (config-linux.md, "Seccomp"): the filter as libseccomp compiles it, behind a prologue
-/// that answers ENOSYS for syscalls newer than every one that the profile names, so that a libc which
-/// probes for them falls back (runc's rule). Compiled by the parent while init mounts; loaded by init:
-/// before capabilities are dropped where the process may gain privileges, last of all where it may not.
+/// linux.seccomp (config-linux.md, "Seccomp"): the filter as libseccomp compiles it, behind a
+/// prologue that answers ENOSYS for syscalls newer than every one that the profile names, so that a
+/// libc which probes for them falls back (runc's rule). Compiled by the parent while init mounts;
+/// loaded by init: before capabilities are dropped where the process may gain privileges, last of
+/// all where it may not.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,7 @@ struct Spec {
   std::uint32_t default_action = 0;
   std::vector<std::uint32_t> architectures{};  ///< SCMP_ARCH_*
   std::uint32_t flags = 0;                     ///< SECCOMP_FILTER_FLAG_*
-  bool default_flags = true;                   ///< the config names no flags: SPEC_ALLOW, as the peers
+  bool default_flags = true;  ///< the config names no flags: SPEC_ALLOW, as the peers
   std::vector<Rule> rules{};
 };
 
@@ -61,15 +62,17 @@ struct Filter {
   static Filter decode(const std::string& bytes);
 };
 
-/// Reads from the object `linux`. Throws Error(spec) for unknown actions, operators, architectures and
-/// flags, and for an errnoRet with an action that has none; Error(unsupported) for listenerPath.
+/// Reads from the object `linux`. Throws Error(spec) for unknown actions, operators, architectures
+/// and flags, and for an errnoRet with an action that has none; Error(unsupported) for
+/// listenerPath.
 Spec read(const spec::Reader& linux_object);
 Plan plan(const Spec& spec, const Host& host);
 
 /// Compiles. Syscall names that no architecture knows are left out, as the peers do.
 Filter compile(const Plan& plan);
-/// As compile, but keeps results in `cache` (a directory, made where missing), under a name made from
-/// the whole plan; the file holds the plan too, and is used only if that is the same. Written by rename.
+/// As compile, but keeps results in `cache` (a directory, made where missing), under a name made
+/// from the whole plan; the file holds the plan too, and is used only if that is the same. Written
+/// by rename.
 Filter compile_cached(const Plan& plan, sys::FdRef cache);
 
 /// seccomp(2) SECCOMP_SET_MODE_FILTER. Needs no_new_privs or CAP_SYS_ADMIN.
