@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 
 namespace tare::sys {
 
@@ -12,7 +13,11 @@ std::string describe(FdRef fd) {
   // Our own procfs view is good enough here: the text is for a person and decides nothing.
   std::array<char, 4096> target{};
   const std::string link = fmt::format("/proc/self/fd/{}", fd.number());
+  // An errno is often an argument of the same call as this text, in whatever order they are
+  // evaluated; in a container without procfs, readlink fails.
+  const int kept = errno;
   const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());
+  errno = kept;
   if (length < 0) return fmt::format("[{}]", fd.number());
   return fmt::format("[{}]<{}>", fd.number(),
                      std::string_view(target.data(), static_cast<std::size_t>(length)));
