@@ -62,7 +62,7 @@ def test_exec_has_the_process_of_the_config_as_its_own(box):
     box.set("process.env", ["PATH=/bin", "COLOUR=green"])
     box.set("process.cwd", "/tmp")
     box.set("process.user", {"uid": 1000, "gid": 1000, "additionalGids": [2000]})
-    box.set("process.rlimits", [{"type": "RLIMIT_NOFILE", "soft": 321, "hard": 456}])
+    box.set("process.rlimits", [{"type": "RLIMIT_CORE", "soft": 321, "hard": 456}])
     os.chmod(box.rootfs / "tmp", 0o1777)
     box.hold()
     facts = box.exec_facts()
@@ -70,7 +70,7 @@ def test_exec_has_the_process_of_the_config_as_its_own(box):
     assert facts["cwd"] == "/tmp"
     assert facts["uids"] == [1000] * 3 and facts["gids"] == [1000] * 3
     assert 2000 in facts["groups"]
-    assert facts["rlimits"]["RLIMIT_NOFILE"] == [321, 456]
+    assert facts["rlimits"]["RLIMIT_CORE"] == [321, 456]
     assert facts["no_new_privs"] == 1
 
 
