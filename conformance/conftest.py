@@ -34,6 +34,8 @@ def pytest_configure(config):
             pytest.exit("the conformance suite needs root", 3)
         if not os.access(runtime, os.X_OK):
             pytest.exit(f"no runtime at {runtime}: build it or name one with --runtime", 3)
+        # An end by SIGTERM is to clear up like one by ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         config.scratch = pathlib.Path(sandbox.enter())
     config.option.runtime = runtime
     config.pluginmanager.register(Report(kind_of(runtime), config.getoption("--results")))

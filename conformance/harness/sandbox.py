@@ -7,15 +7,17 @@ cgroup namespace, so that two sessions on one machine never see each other's con
 import atexit
 import ctypes
 import os
+import pathlib
 import tempfile
 
-from harness.host import CGROUPS, HOME, LIBC
+from harness.host import CGROUPS, HOME, LIBC, kill_cgroups
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 PR_SET_CHILD_SUBREAPER = 36
+SESSION = "tare-conformance-"
 
 
 def must(result, what):
@@ -39,7 +41,7 @@ def mount(source, target, kind, flags=0, data=None):
 
 def enter():
     """Moves this process into the private place; returns the scratch directory in it."""
-    scratch = tempfile.mkdtemp(prefix="tconf.", dir="/tmp")
+    scratch = tempfile.mkdtemp(prefix=f"tconf.{os.getpid()}.", dir="/tmp")
     must(LIBC.unshare(CLONE_NEWNS), "unshare the mount namespace")
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", scratch, "tmpfs", MS_NOSUID, "mode=755")
@@ -59,9 +61,27 @@ def leave_scratch(scratch):
         pass
 
 
+def sweep():
+    """Clears away what sessions left that were killed before they could do it themselves."""
+    for place in CGROUPS.glob(f"{SESSION}*"):
+        pid = place.name.removeprefix(SESSION)
+        try:
+            with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+                alive = place.name in file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            alive = False
+        if alive:
+            continue
+        names = [os.path.relpath(path, CGROUPS) for path, _, _ in os.walk(place)]
+        kill_cgroups(names)
+        for path in pathlib.Path("/tmp").glob(f"tconf.{pid}.*"):
+            path.rmdir()  # the tmpfs that was on it went with its namespace
+
+
 def enter_cgroup():
     mount("cgroup2", CGROUPS, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    name = f"tare-conformance-{os.getpid()}"
+    sweep()
+    name = f"{SESSION}{os.getpid()}"
     ours = CGROUPS / name
     (ours / HOME).mkdir(parents=True)
     # These stay valid after the namespace is entered; they are the way back out at the end.
