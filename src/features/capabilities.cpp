@@ -66,10 +66,8 @@ constexpr Set all_up_to(int last) {
   return last >= 63 ? ~Set{0} : bit(last + 1) - 1;
 }
 
-// What the rest of set-up needs: ids and groups, the capability sets themselves, and a seccomp
-// filter without no_new_privs.
-constexpr Set kSetUpNeeds =
-    bit(CAP_SETUID) | bit(CAP_SETGID) | bit(CAP_SETPCAP) | bit(CAP_SYS_ADMIN);
+// What the rest of set-up always needs: ids and groups, and the capability sets themselves.
+constexpr Set kSetUpNeeds = bit(CAP_SETUID) | bit(CAP_SETGID) | bit(CAP_SETPCAP);
 
 std::optional<int> number_of(std::string_view bare) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
@@ -202,12 +200,12 @@ std::vector<std::string> known_names() {
   return names;
 }
 
-void narrow(const Plan& plan) {
+void narrow(const Plan& plan, Set further) {
   const sys::CapabilitySets own = sys::own_capabilities();
   // Locked or not, what the caller set must go while CAP_SETPCAP is at hand.
   if (sys::secure_bits() != 0) sys::set_secure_bits(0);
   drop_bounding_except(plan.bounding, plan.last_capability);
-  const Set needed = plan.permitted | plan.inheritable | kSetUpNeeds;
+  const Set needed = plan.permitted | plan.inheritable | kSetUpNeeds | further;
   const Set kept = own.permitted & needed;
   sys::set_capabilities(
       {.effective = kept, .permitted = kept, .inheritable = own.inheritable & plan.inheritable});

@@ -44,9 +44,9 @@ int parse_name(const std::string& name);
 std::vector<std::string> known_names();
 
 /// Drops from the bounding set, and from the permitted set all that neither the payload nor the rest of
-/// set-up (uid, gid, own capability sets, seccomp) needs: before the process becomes visible in a pid
-/// namespace that the container's processes live in.
-void narrow(const Plan& plan);
+/// set-up (uid, gid, own capability sets, and `further`) needs: before the process becomes visible in
+/// a pid namespace that the container's processes live in.
+void narrow(const Plan& plan, Set further);
 /// Keeps capabilities across the change of user that follows (PR_SET_KEEPCAPS).
 void keep_across_user_change();
 /// Sets the five sets, clears KEEPCAPS, and leaves no securebit on.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/capability.h>
 #include <signal.h>
 
 #include <cerrno>
@@ -97,17 +98,16 @@ struct ExecTools {
   bool user_namespace = false;
 };
 
+sys::Root container_root() {
+  return sys::Root(sys::open_at(sys::FdRef::cwd(), "/", O_PATH | O_DIRECTORY));
+}
+
 int exec_main(const ProcessPlan& plan, ExecTools& tools) noexcept {
   try {
     sys::new_session();
-    if (tools.user_namespace) {
-      sys::set_gid(0);
-      sys::set_uid(0);
-    }
     keyring::apply(plan.keyring);
-    const sys::Root root(sys::open_at(sys::FdRef::cwd(), "/", O_PATH | O_DIRECTORY));
-    environment::make_directory_in_init(plan.environment, root);
     if (plan.terminal.enabled) {
+      const sys::Root root = container_root();
       const terminal::Pty pty = terminal::open(plan.terminal, root);
       if (tools.console_socket) {
         sys::send_message(tools.console_socket, pty.name, pty.master);
@@ -122,14 +122,28 @@ int exec_main(const ProcessPlan& plan, ExecTools& tools) noexcept {
   }
 }
 
+// What the process itself does with a capability, beyond the change of its user.
+capabilities::Set still_needed(const ProcessPlan& plan) {
+  capabilities::Set set = needed_by_payload(plan);
+  if (plan.terminal.enabled) set |= capabilities::Set{1} << CAP_CHOWN;
+  return set;
+}
+
 // In the joiner, which no process of the container can see: its pid namespace is the runtime's. What
 // it makes is born inside with no descriptor of the host, not dumpable, and with no more capabilities
 // than set-up still needs (CVE-2016-9962).
 void enter_container(const ProcessPlan& plan, ExecTools& tools) {
-  sys::set_dumpable(false);
   sys::join_namespaces(tools.init, static_cast<int>(tools.namespaces));
   tools.init.reset();
-  capabilities::narrow(plan.capabilities);
+  if (tools.user_namespace) {
+    sys::set_gid(0);
+    sys::set_uid(0);
+  }
+  environment::make_directory_in_init(plan.environment, container_root());
+  capabilities::narrow(plan.capabilities, still_needed(plan));
+  tools.payload.narrowed = true;
+  // Last: a change of ids sets it anew, to what /proc/sys/fs/suid_dumpable says.
+  sys::set_dumpable(false);
 }
 
 sys::Child spawn_process(const ProcessPlan& plan, ExecTools& tools, ParentEnd& channel,
@@ -204,10 +218,13 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
   ProcessSpec spec = read_process_spec(request, intent);
   apply_flags(request, spec);
   const id_map::Plan no_maps;
-  return plan_process(spec, probe_host({}),
+  ProcessPlan plan = plan_process(spec, probe_host({}),
                       {.user_namespace = intent.user_mapped,
                        .id_map = no_maps,
                        .has_seccomp = record.has_seccomp});
+  // The process itself has by then given up what raising a hard limit takes.
+  plan.rlimits.from_parent = !plan.rlimits.limits.empty();
+  return plan;
 }
 
 Added add_process(const ExecRequest& request) {

@@ -62,13 +62,6 @@ Record record_from(const Intent& intent) {
           .cgroup_directory = intent.cgroup_directory};
 }
 
-void run_poststart(const state::ContainerDirectory& directory, const Record& record) {
-  const std::optional<Intent> intent = directory.find_intent();
-  if (!intent) return;
-  hooks::run(hooks::Stage::poststart, hooks_of(*intent).poststart,
-             state::hook_state(record, Status::running), record.bundle);
-}
-
 void require_cgroup(const Record& record, std::string_view command) {
   if (!record.cgroup_directory.empty()) return;
   throw Error(ErrorKind::unsupported,
@@ -97,6 +90,13 @@ Status observe(const state::ContainerDirectory& directory, const Record& record)
   if (!find_init(record)) return Status::stopped;
   if (is_paused(record)) return Status::paused;
   return start_gate::is_closed(directory.fd()) ? Status::created : Status::running;
+}
+
+void run_poststart(const state::ContainerDirectory& directory, const Record& record) {
+  const std::optional<Intent> intent = directory.find_intent();
+  if (!intent) return;
+  hooks::run(hooks::Stage::poststart, hooks_of(*intent).poststart,
+             state::hook_state(record, Status::running), record.bundle);
 }
 
 void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record) {

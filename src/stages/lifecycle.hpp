@@ -23,6 +23,9 @@ bool is_paused(const Record& record);
 /// Where the container is in its life, by what the kernel says now.
 Status observe(const state::ContainerDirectory& directory, const Record& record);
 
+/// Runs the poststart hooks. Throws what the first one failed with.
+void run_poststart(const state::ContainerDirectory& directory, const Record& record);
+
 /// Ends whatever of the container lives, removes its cgroup, runs its poststop hooks and forgets it.
 /// A poststop hook that fails is passed over, as runtime.md orders.
 void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record);

@@ -1,12 +1,14 @@
 #include "stages/payload.hpp"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 
 #include <cerrno>
 
 #include "state/start_gate.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
+#include "sys/signals.hpp"
 
 namespace tare::stages {
 namespace {
@@ -66,6 +68,11 @@ void pass_gate(PayloadTools& tools) {
 
 }  // namespace
 
+capabilities::Set needed_by_payload(const ProcessPlan& plan) {
+  if (!plan.has_seccomp || plan.no_new_privileges.enabled) return 0;
+  return capabilities::Set{1} << CAP_SYS_ADMIN;
+}
+
 void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   const std::vector<std::string> variables = environment_of(plan);
   const bool entered = enter_directory_as_root(plan.environment);
@@ -76,6 +83,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with it,
   // last, so that it need not allow what set-up does (seccomp(2), SECCOMP_SET_MODE_FILTER).
   const bool early_filter = filter && !plan.no_new_privileges.enabled;
+  if (!tools.narrowed) capabilities::narrow(plan.capabilities, needed_by_payload(plan));
   capabilities::keep_across_user_change();
   if (early_filter) seccomp::load(*filter);
   credentials::apply(plan.credentials);
@@ -88,6 +96,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   if (filter && !early_filter) seccomp::load(*filter);
   // Under the filter, as with runc: what the payload may not do, its hooks may not do for it.
   hooks::run(hooks::Stage::start_container, tools.hooks, tools.hook_state, "/");
+  sys::reset_signals();
   const int number = sys::execute(path, plan.environment.arguments, variables);
   throw environment::explain_exec_failure(path, number);
 }

@@ -14,10 +14,14 @@ namespace tare::stages {
 struct PayloadTools {
   InitEnd channel;
   sys::Fd gate{};                    ///< the start gate; empty: the payload goes at Proceed
+  bool narrowed = false;             ///< capabilities were narrowed already, by a joiner
   int preserve_fds = 0;              ///< descriptors 3 to 3 + n - 1 are the payload's
   std::vector<hooks::Hook> hooks{};  ///< startContainer
   std::string hook_state{};          ///< what they get on stdin
 };
+
+/// The capabilities that become_payload uses itself, beyond those that a change of user takes.
+capabilities::Set needed_by_payload(const ProcessPlan& plan);
 
 /// Becomes the payload. Returns only by an Error: before Proceed it is for the parent; after the gate
 /// there is no parent any more (tools.channel is closed).
