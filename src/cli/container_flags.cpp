@@ -1,0 +1,53 @@
+#include "cli/container_flags.hpp"
+
+#include <cstdlib>
+
+#include "cli/absolute.hpp"
+#include "sys/process.hpp"
+
+namespace tare::cli {
+namespace {
+
+// The kernel's own bound of open files, fs.nr_open, is 2^20 unless raised.
+constexpr int kMaxDescriptors = 1 << 20;
+
+std::optional<std::string_view> variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+int passed_descriptors(std::optional<std::string_view> listen_fds,
+                       std::optional<std::string_view> listen_pid, int own_pid) {
+  if (!listen_fds || !listen_pid) return 0;
+  const std::optional<unsigned> pid = parse_number(*listen_pid, kMaxDescriptors << 4U);
+  if (!pid || static_cast<int>(*pid) != own_pid) return 0;
+  return static_cast<int>(parse_number(*listen_fds, kMaxDescriptors).value_or(0));
+}
+
+int preserved_descriptors(const Arguments& arguments) {
+  const int asked = arguments.number("preserve-fds");
+  if (asked > kMaxDescriptors) {
+    throw Error(ErrorKind::usage, "--preserve-fds: more descriptors than can be open");
+  }
+  return asked + passed_descriptors(variable("LISTEN_FDS"), variable("LISTEN_PID"), sys::own_pid());
+}
+
+CreateRequest create_request(const Arguments& arguments, const GlobalOptions& global) {
+  const std::string bundle = arguments.text("bundle");
+  return {
+      .global = global,
+      .id = std::string(arguments.words()[0]),
+      .bundle = absolute(bundle.empty() ? "." : bundle),
+      .console_socket = absolute(arguments.text("console-socket")),
+      .pidfd_socket = absolute(arguments.text("pidfd-socket")),
+      .pid_file = absolute(arguments.text("pid-file")),
+      .no_pivot = arguments.is_on("no-pivot"),
+      .no_new_keyring = arguments.is_on("no-new-keyring"),
+      .preserve_fds = preserved_descriptors(arguments),
+  };
+}
+
+}  // namespace tare::cli

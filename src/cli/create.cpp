@@ -1,0 +1,45 @@
+#include <fmt/core.h>
+
+#include <array>
+
+#include "cli/command.hpp"
+#include "cli/container_flags.hpp"
+
+namespace tare::cli {
+namespace {
+
+constexpr std::array<Flag, 8> kFlags{{
+    kBundleFlag,
+    kConsoleSocketFlag,
+    kPidfdSocketFlag,
+    kPidFileFlag,
+    kNoPivotFlag,
+    kNoNewKeyringFlag,
+    kPreserveFdsFlag,
+    // crun takes it for create as well, and does nothing about it.
+    {.name = "no-subreaper"},
+}};
+
+int run(const Call& call) {
+  const CreateRequest request = create_request(call.arguments, call.global);
+  if (call.log.debug_enabled()) {
+    call.log.write(sys::LogLevel::debug,
+                   fmt::format("create {} of the bundle {}", request.id, request.bundle));
+  }
+  create(request);
+  call.log.write(sys::LogLevel::debug, "created: the process waits for start");
+  return 0;
+}
+
+}  // namespace
+
+constinit const Command kCreate{
+    .name = "create",
+    .summary = "make a container, up to the point where its program would start",
+    .usage = "<container-id>",
+    .flags = kFlags,
+    .makes = Makes::container,
+    .run = run,
+};
+
+}  // namespace tare::cli

@@ -1,0 +1,20 @@
+#include "cli/command.hpp"
+
+namespace tare::cli {
+namespace {
+
+int run(const Call& call) {
+  start(call.global, std::string(call.arguments.words()[0]));
+  return 0;
+}
+
+}  // namespace
+
+constinit const Command kStart{
+    .name = "start",
+    .summary = "let the program of a created container go",
+    .usage = "<container-id>",
+    .run = run,
+};
+
+}  // namespace tare::cli
