@@ -72,14 +72,14 @@ Target open(const sys::Root& root, std::string_view destination, bool directory)
   if (std::optional<sys::Fd> plain = root.find_without_links(destination, O_PATH)) {
     return {.fd = std::move(*plain), .existed = true};
   }
-  std::optional<sys::Fd> linked = root.find(destination, O_PATH);
-  Target target{.fd = {}, .existed = linked.has_value()};
-  if (linked) {
-    target.fd = std::move(*linked);
-  } else if (directory) {
-    target.fd = root.make_directories(destination, kDirectoryMode);
+  Target target;
+  if (std::optional<sys::Fd> linked = root.find(destination, O_PATH)) {
+    target = {.fd = std::move(*linked), .existed = true};
   } else {
-    target.fd = root.make_file(destination, kFileMode);
+    target.fd = directory ? root.make_directories(destination, kDirectoryMode)
+                          : root.make_file(destination, kFileMode);
+    // What was made may lie behind a dangling link.
+    if (root.find_without_links(destination, O_PATH)) return target;
   }
   judge_place(root, target.fd, destination);
   return target;

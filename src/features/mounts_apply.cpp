@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string_view>
 
 #include "features/copy_up.hpp"
 #include "features/mount_target.hpp"
 #include "features/mounts.hpp"
+#include "sys/describe.hpp"
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
 
@@ -51,10 +53,22 @@ sys::Fd clone_source(const Mount& mount) {
   return tree;
 }
 
+// move_mount(2) says EINVAL to a directory on a file; callers look for what mount(2) says.
+void attach(sys::FdRef mount, sys::FdRef target) {
+  try {
+    sys::attach(mount, target);
+  } catch (const Error& error) {
+    const bool directory = S_ISDIR(sys::status(mount).st_mode);
+    if (error.errno_value() != EINVAL || directory == S_ISDIR(sys::status(target).st_mode)) throw;
+    sys::raise(ENOTDIR, "move_mount {} {} to {}", directory ? "directory" : "file",
+               sys::describe(mount), sys::describe(target));
+  }
+}
+
 void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
   const bool directory = S_ISDIR(sys::status(source).st_mode);
   const mount_target::Target target = mount_target::open(root, mount.destination, directory);
-  sys::attach(source, target.fd);
+  attach(source, target.fd);
 }
 
 void attach_inner_bind(const Mount& mount, const sys::Root& root) {
@@ -112,7 +126,7 @@ void attach_filesystem(const Mount& mount, const sys::Root& root, Made& made) {
   const mount_target::Target target = open_target(mount, root);
   sys::Fd filesystem = make_filesystem(mount, target);
   if (mount.options.copy_up && target.existed) copy_up::copy_tree(target.fd, filesystem);
-  sys::attach(filesystem, target.fd);
+  attach(filesystem, target.fd);
   if (mount.late_readonly) made.late_readonly.push_back(sys::duplicate(filesystem));
   if (mount.type == "devpts" && mount.destination == "/dev/pts") {
     made.devpts = std::move(filesystem);
