@@ -54,7 +54,7 @@ sys::Fd clone_source(const Mount& mount) {
 }
 
 // move_mount(2) says EINVAL to a directory on a file; callers look for what mount(2) says.
-void attach(sys::FdRef mount, sys::FdRef target) {
+void put_on(sys::FdRef target, sys::FdRef mount) {
   try {
     sys::attach(mount, target);
   } catch (const Error& error) {
@@ -68,7 +68,7 @@ void attach(sys::FdRef mount, sys::FdRef target) {
 void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
   const bool directory = S_ISDIR(sys::status(source).st_mode);
   const mount_target::Target target = mount_target::open(root, mount.destination, directory);
-  attach(source, target.fd);
+  put_on(target.fd, source);
 }
 
 void attach_inner_bind(const Mount& mount, const sys::Root& root) {
@@ -126,7 +126,7 @@ void attach_filesystem(const Mount& mount, const sys::Root& root, Made& made) {
   const mount_target::Target target = open_target(mount, root);
   sys::Fd filesystem = make_filesystem(mount, target);
   if (mount.options.copy_up && target.existed) copy_up::copy_tree(target.fd, filesystem);
-  attach(filesystem, target.fd);
+  put_on(target.fd, filesystem);
   if (mount.late_readonly) made.late_readonly.push_back(sys::duplicate(filesystem));
   if (mount.type == "devpts" && mount.destination == "/dev/pts") {
     made.devpts = std::move(filesystem);
