@@ -14,12 +14,13 @@
 namespace tare::sys {
 namespace {
 
-// openat2 gives EAGAIN when a rename or mount elsewhere raced with the walk; libpathrs measured that
-// 128 tries get through a machine that renames in a tight loop. A bound keeps an attacker from
+// openat2 gives EAGAIN when a rename or mount elsewhere raced with the walk; libpathrs measured
+// that 128 tries get through a machine that renames in a tight loop. A bound keeps an attacker from
 // holding us here.
 constexpr int kMaxTries = 128;
 // The kernel's own limit on links in one walk (include/linux/namei.h, MAXSYMLINKS).
 constexpr int kMaxLinks = 40;
+constexpr unsigned kParentMode = 0755;
 
 int open_resolved(FdRef dir, const std::string& path, open_how how) {
   how.flags |= O_CLOEXEC;
@@ -39,40 +40,81 @@ int open_in_root(FdRef root, const std::string& inside, int flags, unsigned mode
   return open_resolved(root, inside, how);
 }
 
-std::vector<std::string> split(std::string_view path) {
+// The components of a path, without empty ones and ".".
+std::vector<std::string> components(std::string_view path) {
   std::vector<std::string> parts;
   while (!path.empty()) {
     const std::size_t end = std::min(path.find('/'), path.size());
     const std::string_view part = path.substr(0, end);
-    if (part == "..") {
-      if (!parts.empty()) parts.pop_back();
-    } else if (!part.empty() && part != ".") {
-      parts.emplace_back(part);
-    }
+    if (!part.empty() && part != ".") parts.emplace_back(part);
     path.remove_prefix(std::min(end + 1, path.size()));
   }
   return parts;
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string path;
+  for (const std::string& part : parts) path += "/" + part;
+  return path.empty() ? "/" : path;
 }
 
 std::string directory_of(const std::string& path) {
   return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
 }
 
-// Where a dangling link `name` in `parent` leads, as a path inside the root.
-std::string link_target(FdRef root, const std::string& parent, const std::string& name) {
-  const int fd = open_in_root(root, parent, O_PATH | O_DIRECTORY, 0);
-  if (fd < 0) raise(errno, "open {} in {}", parent, describe(root));
-  const Fd directory(fd);
-  const std::string target = read_link(directory, name);
-  return clean_path(target.starts_with('/') ? target : parent + "/" + target);
+std::string name_of(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+// Where a link in `parent` leads, as a path inside the root. Its ".." stay: what they mean depends
+// on the links before them, so the kernel has to say.
+std::string followed(const std::string& parent, const std::string& target) {
+  return joined(components(target.starts_with('/') ? target : parent + "/" + target));
+}
+
+// Makes what is missing of `wanted`, up to a link that leads to nothing. Gives the path on which to
+// go on then, with that link followed; nullopt where no link was in the way.
+std::optional<std::string> make_until_dangling(const Root& root, const std::string& wanted,
+                                               unsigned mode) {
+  const std::vector<std::string> parts = components(wanted);
+  std::string here;
+  for (auto part = parts.begin(); part != parts.end(); ++part) {
+    const std::string parent = here.empty() ? "/" : here;
+    here += "/" + *part;
+    if (*part == "..") continue;
+    const Fd directory = root.open(parent, O_PATH | O_DIRECTORY);
+    if (make_directory(directory, *part, mode) || root.find(here, O_PATH | O_DIRECTORY)) continue;
+    const std::string rest = joined({part + 1, parts.end()});
+    return followed(parent, read_link(directory, *part) + rest);
+  }
+  return std::nullopt;
+}
+
+// make_directories() for a path whose ".." are the kernel's to follow.
+Fd make_all(const Root& root, std::string wanted, unsigned mode) {
+  const std::string asked = wanted;
+  // One round more than there may be links: it opens what the round before has made.
+  for (int round = 0; round <= kMaxLinks + 1; ++round) {
+    const int whole = open_in_root(root.fd(), wanted, O_PATH | O_DIRECTORY, 0);
+    if (whole >= 0) return Fd(whole);
+    if (errno != ENOENT) raise(errno, "open {} in {}", wanted, describe(root.fd()));
+    wanted = make_until_dangling(root, wanted, mode).value_or(wanted);
+  }
+  raise(ELOOP, "mkdir {} in {}", asked, describe(root.fd()));
 }
 
 }  // namespace
 
 std::string clean_path(std::string_view path) {
-  std::string clean;
-  for (const std::string& part : split(path)) clean += "/" + part;
-  return clean.empty() ? "/" : clean;
+  std::vector<std::string> parts;
+  for (std::string& part : components(path)) {
+    if (part != "..") {
+      parts.push_back(std::move(part));
+    } else if (!parts.empty()) {
+      parts.pop_back();
+    }
+  }
+  return joined(parts);
 }
 
 Fd open_beneath(FdRef dir, const std::string& path, int flags) {
@@ -108,50 +150,31 @@ std::optional<Fd> Root::find_without_links(std::string_view inside, int flags) c
 }
 
 Fd Root::make_directories(std::string_view inside, unsigned mode) const {
-  std::string wanted = clean_path(inside);
-  for (int links = 0; links <= kMaxLinks; ++links) {
-    const int whole = open_in_root(directory_, wanted, O_PATH | O_DIRECTORY, 0);
-    if (whole >= 0) return Fd(whole);
-    if (errno != ENOENT) raise(errno, "open {} in {}", wanted, describe(directory_));
-
-    std::string here;
-    std::string dangling;
-    for (const std::string& part : split(wanted)) {
-      const std::string next = here + "/" + part;
-      if (dangling.empty()) {
-        const Fd parent = open(here.empty() ? "/" : here, O_PATH | O_DIRECTORY);
-        const bool made = make_directory(parent, part, mode);
-        // What exists but does not open is a link to nothing: carry on where it points.
-        if (!made && !find(next, O_PATH | O_DIRECTORY)) {
-          dangling = link_target(directory_, here.empty() ? "/" : here, part);
-        }
-      } else {
-        dangling += "/" + part;
-      }
-      here = next;
-    }
-    if (!dangling.empty()) wanted = clean_path(dangling);
-  }
-  raise(ELOOP, "mkdir {} in {}", inside, describe(directory_));
+  return make_all(*this, clean_path(inside), mode);
 }
 
 Fd Root::parent_of(std::string_view inside, std::string& name) const {
   const std::string path = clean_path(inside);
-  name = path.substr(path.rfind('/') + 1);
-  return make_directories(directory_of(path), 0755);
+  name = name_of(path);
+  return make_directories(directory_of(path), kParentMode);
 }
 
 Fd Root::make_file(std::string_view inside, unsigned mode) const {
   std::string wanted = clean_path(inside);
   for (int links = 0; links <= kMaxLinks; ++links) {
     if (std::optional<Fd> existing = find(wanted, O_PATH)) return std::move(*existing);
-    std::string name;
-    const Fd parent = parent_of(wanted, name);
-    // mknod makes a regular file without opening it, and never follows a link in its last component.
-    if (make_node(parent, name, S_IFREG | mode, 0)) return open_at(parent, name, O_PATH | O_NOFOLLOW);
+    const std::string name = name_of(wanted);
+    // A link to "missing/..": no name for a file, and not one to give to openat(2), which knows no
+    // root.
+    if (name == "..") return make_all(*this, wanted, kParentMode);
+    const Fd parent = make_all(*this, directory_of(wanted), kParentMode);
+    // mknod makes a regular file without opening it, and never follows a link in its last
+    // component.
+    if (make_node(parent, name, S_IFREG | mode, 0))
+      return open_at(parent, name, O_PATH | O_NOFOLLOW);
     const std::optional<struct stat> there = find_status(parent, name);
     if (there && !S_ISLNK(there->st_mode)) return open_at(parent, name, O_PATH | O_NOFOLLOW);
-    if (there) wanted = link_target(directory_, directory_of(wanted), name);
+    if (there) wanted = followed(directory_of(wanted), read_link(parent, name));
   }
   raise(ELOOP, "create {} in {}", inside, describe(directory_));
 }
