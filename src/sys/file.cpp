@@ -75,8 +75,13 @@ void write_value(FdRef dir, const std::string& path, std::string_view bytes) {
   const Fd fd = open_at(dir, path, O_WRONLY);
   for (;;) {
     const ssize_t put = ::write(fd.number(), bytes.data(), bytes.size());
-    if (put >= 0) return;
-    if (errno != EINTR) raise(errno, "write \"{}\" to {}", bytes, describe(fd));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) raise(errno, "write \"{}\" to {}", bytes, describe(fd));
+    if (static_cast<std::size_t>(put) == bytes.size()) return;
+    // kernfs takes a page at most, and the rest would be another value: half of a list of CPUs,
+    // say.
+    throw Error(ErrorKind::system, fmt::format("write \"{}\" to {}: only {} of {} bytes were taken",
+                                               bytes, describe(fd), put, bytes.size()));
   }
 }
 
@@ -156,8 +161,8 @@ std::string read_link(FdRef dir, const std::string& path) {
 
 void change_mode(FdRef fd, mode_t mode) {
   if (::fchmod(fd.number(), mode) == 0) return;
-  // An O_PATH descriptor has no fchmod; fchmodat2 (Linux 6.6) takes it by AT_EMPTY_PATH. Before that,
-  // procfs is the only way, and it is ours: nothing of a container's is mounted there yet.
+  // An O_PATH descriptor has no fchmod; fchmodat2 (Linux 6.6) takes it by AT_EMPTY_PATH. Before
+  // that, procfs is the only way, and it is ours: nothing of a container's is mounted there yet.
   constexpr long kFchmodat2 = 452;
   if (errno == EBADF && ::syscall(kFchmodat2, fd.number(), "", mode, AT_EMPTY_PATH) == 0) return;
   const std::string link = fmt::format("/proc/self/fd/{}", fd.number());
@@ -197,8 +202,8 @@ std::string current_directory() {
   std::array<char, 4096> path{};
   const long length = ::syscall(SYS_getcwd, path.data(), path.size());
   if (length < 0) raise(errno, "getcwd");
-  // The kernel's own call answers "(unreachable)/…" for a directory outside the root: CVE-2024-21626
-  // was a working directory there.
+  // The kernel's own call answers "(unreachable)/…" for a directory outside the root:
+  // CVE-2024-21626 was a working directory there.
   if (path[0] != '/') raise(ENOENT, "getcwd: {}", path.data());
   return path.data();
 }
