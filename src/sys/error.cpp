@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <optional>
 
 namespace tare {
 namespace {
@@ -19,16 +20,34 @@ std::string without_separator(std::string_view text) {
   return out;
 }
 
+bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+
+// The number that the whole of the text is.
+std::optional<int> parse_number(std::string_view text) {
+  int number = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (fault != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
 }  // namespace
 
 std::string_view to_string(ErrorKind kind) noexcept {
   switch (kind) {
-    case ErrorKind::usage: return "usage";
-    case ErrorKind::spec: return "spec";
-    case ErrorKind::state: return "state";
-    case ErrorKind::unsupported: return "unsupported";
-    case ErrorKind::system: return "system";
-    case ErrorKind::internal: return "internal";
+    case ErrorKind::usage:
+      return "usage";
+    case ErrorKind::spec:
+      return "spec";
+    case ErrorKind::state:
+      return "state";
+    case ErrorKind::unsupported:
+      return "unsupported";
+    case ErrorKind::system:
+      return "system";
+    case ErrorKind::internal:
+      return "internal";
   }
   return "internal";
 }
@@ -37,8 +56,9 @@ std::string errno_text(int number) {
   const char* description = strerrordesc_np(number);
   if (description == nullptr) return "errno " + std::to_string(number);
   std::string text(description);
-  // Go's tables, which containerd, podman and CRI-O compare with, are glibc's in lower case.
-  if (text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  // Go's tables, which containerd, podman and CRI-O compare with, are glibc's in lower case, but
+  // for a first word that is an abbreviation ("RFS specific error").
+  if (is_upper(text[0]) && !is_upper(text[1])) text[0] = static_cast<char>(text[0] - 'A' + 'a');
   return text;
 }
 
@@ -85,15 +105,14 @@ Error Error::decode(std::string_view bytes) {
     if (end == std::string_view::npos) break;
     bytes.remove_prefix(end + 1);
   }
-  int kind = -1;
-  int number = 0;
-  std::from_chars(fields[0].data(), fields[0].data() + fields[0].size(), kind);
-  std::from_chars(fields[1].data(), fields[1].data() + fields[1].size(), number);
-  if (count != kFieldCount || kind < 0 || kind > static_cast<int>(ErrorKind::internal)) {
+  const std::optional<int> kind = parse_number(fields[0]);
+  const std::optional<int> number = parse_number(fields[1]);
+  if (count != kFieldCount || !kind || !number || *kind < 0 ||
+      *kind > static_cast<int>(ErrorKind::internal)) {
     return Error(ErrorKind::internal, "a malformed error arrived from a child process");
   }
-  Error error(static_cast<ErrorKind>(kind), std::string(fields[2]), std::string(fields[3]));
-  error.errno_ = number;
+  Error error(static_cast<ErrorKind>(*kind), std::string(fields[2]), std::string(fields[3]));
+  error.errno_ = *number;
   error.field_ = fields[4];
   return error;
 }
