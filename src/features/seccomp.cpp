@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "features/seccomp_table.hpp"
 #include "sys/credentials.hpp"
 
 namespace tare::seccomp {
@@ -159,24 +160,24 @@ void split_alternatives(const Rule& rule, std::vector<Rule>& out) {
 }
 
 std::string action_text(std::uint32_t action) {
-  const std::uint32_t kind = action & SECCOMP_RET_ACTION_FULL;
   const std::uint32_t number = action & SECCOMP_RET_DATA;
-  if (kind == SECCOMP_RET_ERRNO)
-    return fmt::format("fail with errno {} ({})", number, errno_text(static_cast<int>(number)));
-  if (kind == SECCOMP_RET_TRACE) return fmt::format("stop for a tracer (data {})", number);
-  switch (kind) {
+  switch (action & SECCOMP_RET_ACTION_FULL) {
     case SCMP_ACT_KILL_PROCESS:
       return "kill the process";
     case SCMP_ACT_KILL_THREAD:
       return "kill the thread";
     case SCMP_ACT_TRAP:
       return "raise SIGSYS";
+    case SECCOMP_RET_ERRNO:
+      return fmt::format("fail with \"{}\"", errno_text(static_cast<int>(number)));
+    case SECCOMP_RET_TRACE:
+      return fmt::format("stop for a tracer ({})", number);
     case SCMP_ACT_ALLOW:
-      return "be allowed";
+      return "allow";
     case SCMP_ACT_LOG:
-      return "be allowed and logged";
+      return "allow and log";
     default:
-      return fmt::format("get {:#x}", action);
+      return fmt::format("answer {:#x}", action);
   }
 }
 
@@ -259,15 +260,18 @@ std::vector<std::string> known_flags() {
 
 void explain(const Plan& plan, Explain& out) {
   if (!plan.enabled) return;
-  out.add("seccomp",
-          fmt::format("syscalls that no rule names {}", action_text(plan.default_action)),
+  out.add("seccomp", action_text(plan.default_action) + ": every syscall that no rule names",
           "/linux/seccomp/defaultAction");
+  if (hides_newer_calls(plan)) {
+    out.add("seccomp",
+            action_text(SCMP_ACT_ERRNO(ENOSYS)) +
+                ": every syscall newer than all that the rules name, as on older kernels");
+  }
   for (const Rule& rule : plan.rules) {
     if (rule.action == plan.default_action) continue;
     out.add("seccomp",
-            fmt::format("{}{} {}", fmt::join(rule.names, ", "),
-                        rule.arguments.empty() ? "" : ", by their arguments,",
-                        action_text(rule.action)),
+            fmt::format("{}: {}{}", action_text(rule.action), fmt::join(rule.names, ", "),
+                        rule.arguments.empty() ? "" : ", where the arguments match"),
             "/linux/seccomp/syscalls");
   }
   out.add("seccomp", fmt::format("load the filter with flags: {}", flags_text(plan.flags)),

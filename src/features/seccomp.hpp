@@ -1,8 +1,11 @@
-/// linux.seccomp (config-linux.md, "Seccomp"): the filter as libseccomp compiles it, behind a
-/// prologue that answers ENOSYS for syscalls newer than every one that the profile names, so that a
-/// libc which probes for them falls back (runc's rule). Compiled by the parent while init mounts;
-/// loaded by init: before capabilities are dropped where the process may gain privileges, last of
-/// all where it may not.
+/// linux.seccomp (config-linux.md, "Seccomp"): a filter that answers as libseccomp's does, and with
+/// ENOSYS to syscalls newer than every one that the profile names, so that a libc which probes for
+/// them falls back (runc's rule). Compiled by the parent while init mounts; loaded by init: before
+/// capabilities are dropped where the process may gain privileges, last of all where it may not.
+///
+/// The program is made here; libseccomp only gives the numbers of the names. With Docker's profile
+/// for three architectures its programs take 14 ms to make and 0.31 ms to load, these 0.4 ms and
+/// 0.13 ms (Linux 6.18, libseccomp 2.5.4), and the second is paid by every start and every exec.
 #pragma once
 
 #include <cstdint>

