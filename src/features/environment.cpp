@@ -141,10 +141,9 @@ bool is_program(const std::string& path) {
 }
 
 std::string search(const std::string& name, std::string_view path) {
-  const bool has_path = !path.empty();
-  while (!path.empty()) {
-    const std::size_t end = std::min(path.find(':'), path.size());
-    const std::string directory(end == 0 ? "." : path.substr(0, end));
+  for (std::size_t start = 0; !path.empty() && start <= path.size();) {
+    const std::size_t end = std::min(path.find(':', start), path.size());
+    const std::string directory(end == start ? "." : path.substr(start, end - start));
     const std::string candidate = directory + (directory.ends_with('/') ? "" : "/") + name;
     if (is_program(candidate)) {
       // What "" and "." in PATH find depends on the working directory; Go refuses it since 1.19.
@@ -154,11 +153,11 @@ std::string search(const std::string& name, std::string_view path) {
           fmt::format("exec: \"{}\": cannot run executable found relative to current directory",
                       name));
     }
-    path.remove_prefix(std::min(end + 1, path.size()));
+    start = end + 1;
   }
   throw Error(ErrorKind::system,
               fmt::format("exec: \"{}\": executable file not found in $PATH", name),
-              has_path ? "" : "set PATH in process.env, or give the whole path of the program");
+              path.empty() ? "set PATH in process.env, or give the whole path of the program" : "");
 }
 
 }  // namespace
