@@ -6,7 +6,7 @@
 //
 // prints a line for each call, "ok" or the name of the error. An argument that begins with a
 // digit or a minus is a number, @ is the null pointer, any other is a string; the name may be a
-// number, for a call that has no name yet.
+// number, for a call that has no name yet. int80 in front of a number takes the 32-bit gate.
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -49,8 +49,29 @@ static long value_of(char* word) {
   return (long)word;
 }
 
+// Makes a call by the gate of 32-bit programs, whose calls have other numbers; values above 32 bits
+// are cut.
+static long call_by_gate(long number, const long* values) {
+#ifdef __x86_64__
+  long result;
+  __asm__ volatile("int $0x80"
+                   : "=a"(result)
+                   : "a"(number), "b"(values[0]), "c"(values[1]), "d"(values[2])
+                   : "memory", "r8", "r9", "r10", "r11");
+  if ((int)result >= 0) return result;
+  errno = -(int)result;
+#else
+  (void)number;
+  (void)values;
+  errno = ENOSYS;
+#endif
+  return -1;
+}
+
 int main(int argc, char** argv) {
   for (int i = 1; i < argc; i++) {
+    int gate = !strcmp(argv[i], "int80");
+    if (gate && ++i == argc) return 92;
     long number = number_of(argv[i]);
     long values[6] = {0};
     for (size_t n = 0; i + 1 < argc && strcmp(argv[i + 1], ","); n++) {
@@ -59,7 +80,9 @@ int main(int argc, char** argv) {
     }
     i++;  // The comma.
     errno = 0;
-    long result = syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+    long result =
+        gate ? call_by_gate(number, values)
+             : syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
     const char* error = strerrorname_np(errno);
     if (result != -1)
       puts("ok");
