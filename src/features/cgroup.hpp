@@ -35,6 +35,7 @@ struct Plan {
   std::string directory() const { return mount_point + path; }
 };
 
+/// Reads from the object `linux`. Throws Error(spec).
 Spec read(const spec::Reader& linux_object);
 /// Throws Error(spec) for a path that names the tree itself, Error(unsupported) without cgroup v2
 /// and for the systemd driver. `..` is taken by its text and never leaves the tree.
@@ -76,6 +77,7 @@ void set_frozen(const std::string& directory, bool frozen, int timeout_ms);
 /// Whether everything in the cgroup is frozen, by itself or by one above; false when it is gone.
 bool is_frozen(const std::string& directory);
 
+/// One effect: which cgroup, or why none.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::cgroup

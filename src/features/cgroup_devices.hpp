@@ -36,12 +36,16 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
+/// Reads from the object `linux`. Throws Error(spec) naming the rule.
 Spec read(const spec::Reader& linux_object);
+/// The rules with the defaults behind them; none for the rootless, who may load no program.
 Plan plan(const Spec& spec, const Host& host);
-/// The program for the rules: the last rule that matches decides. Pure.
+/// The program for the rules: for each of read, write and mknod by itself the last rule that
+/// matches decides, and a request is allowed when all that it asks for is. Pure.
 std::vector<sys::BpfInstruction> compile(const std::vector<Rule>& rules);
 /// Loads and attaches the program. Throws Error(system).
 void apply_in_parent(const Plan& plan, sys::FdRef cgroup_directory);
+/// One effect, with every rule in its order.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::cgroup_devices

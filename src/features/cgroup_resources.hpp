@@ -60,6 +60,7 @@ Plan plan(const Spec& spec, const cgroup::Plan& cgroup, const Host& host);
 /// `directory` is the cgroup's, or an empty descriptor where an optional one could not be made.
 /// Throws Error(system) naming file, value and field.
 void apply_in_parent(const Plan& plan, const cgroup::Plan& cgroup, sys::FdRef directory);
+/// One effect for each value that is written.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::cgroup_resources

@@ -54,6 +54,7 @@ std::vector<Mapping> from_text(std::string_view text);
 /// Writes the maps of process `pid`, or, where its user namespace is a joined one, checks that they
 /// are what the config says. Throws Error(system or spec).
 void apply_in_parent(const Plan& plan, pid_t pid);
+/// One effect for each map.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::id_map

@@ -38,7 +38,9 @@ struct Plan {
   std::vector<Entry> join{};  ///< the ones with a path, in the order in which they must be joined
   bool operator==(const Plan&) const = default;
 
+  /// Whether there is a new one of this type.
   bool creates(Type type) const noexcept;
+  /// Whether one of this type is joined by path.
   bool joins(Type type) const noexcept;
   /// New or joined: not the runtime's own.
   bool has(Type type) const noexcept { return creates(type) || joins(type); }
@@ -52,6 +54,7 @@ struct Plan {
 /// Reads linux.namespaces. Throws Error(spec): unknown type, duplicate ("malformed spec file:
 /// duplicated ns ..."), relative path.
 Spec read(const spec::Reader& linux_object);
+/// Sorts new ones from joined ones, and these into the order in which the caller may join them.
 Plan plan(const Spec& spec, const Host& host);
 
 /// A namespace file, opened and known to be of the right type.
@@ -68,6 +71,7 @@ void join(const std::vector<Target>& targets);
 /// Brings up `lo` in a new network namespace, as runc and crun do. Called in init.
 void apply_in_init(const Plan& plan);
 
+/// One effect for each namespace, and for what follows from it.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::namespaces

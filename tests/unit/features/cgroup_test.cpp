@@ -104,16 +104,6 @@ TEST_CASE("a cgroup is optional for the rootless who name none", "[cgroup]") {
   CHECK_FALSE(plan({.path = "mine"}, {.id = "web"}, host).optional);
 }
 
-TEST_CASE("what happens to a cgroup that is gone is nothing, and no error", "[cgroup]") {
-  const std::string gone = "/sys/fs/cgroup/no-such-cgroup";
-  CHECK(processes(gone).empty());
-  CHECK_NOTHROW(kill_all(gone));
-  CHECK(await_empty(gone, 0));
-  CHECK(remove(gone));
-  CHECK_FALSE(is_frozen(gone));
-  CHECK_NOTHROW(remove_made({gone, gone + "/below"}));
-}
-
 TEST_CASE("the cgroup is explained by its directory", "[cgroup]") {
   Explain out;
   explain({.mount_point = "/sys/fs/cgroup", .path = "/a"}, out);
