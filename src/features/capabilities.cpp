@@ -111,8 +111,8 @@ void require_within(Set inner, Set outer, std::string_view inner_name,
   const Set excess = inner & ~outer;
   if (excess == 0) return;
   Error error(ErrorKind::spec,
-              fmt::format("{} is in the {} set of capabilities but not in the {} set",
-                          names_of(excess), inner_name, outer_name));
+              fmt::format("the {} set of capabilities has {}, which the {} set has not", inner_name,
+                          names_of(excess), outer_name));
   error.set_field(fmt::format("/process/capabilities/{}", inner_name));
   throw error;
 }
