@@ -5,9 +5,17 @@
 #include "cli/absolute.hpp"
 #include "cli/command.hpp"
 #include "cli/container_flags.hpp"
+#include "spec/example.hpp"
 #include "sys/file.hpp"
+#include "sys/kernel.hpp"
 
-namespace tare::cli {
+namespace tare {
+
+std::string example_config(bool rootless) {
+  return spec::example(rootless, sys::effective_user(), sys::effective_group());
+}
+
+namespace cli {
 namespace {
 
 constexpr char kConfig[] = "config.json";
@@ -43,4 +51,5 @@ constinit const Command kSpec{
     .run = run,
 };
 
-}  // namespace tare::cli
+}  // namespace cli
+}  // namespace tare

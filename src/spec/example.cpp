@@ -1,9 +1,9 @@
+#include "spec/example.hpp"
+
 #include <nlohmann/json.hpp>
+#include <string_view>
 
-#include "sys/kernel.hpp"
-#include "tare/runtime.hpp"
-
-namespace tare {
+namespace tare::spec {
 namespace {
 
 using nlohmann::ordered_json;
@@ -66,11 +66,11 @@ ordered_json map_root_to(unsigned host_id) {
   return ordered_json::array({{{"containerID", 0}, {"hostID", host_id}, {"size", 1}}});
 }
 
-ordered_json linux_object(bool rootless) {
+ordered_json linux_object(bool rootless, uid_t uid, gid_t gid) {
   ordered_json out = ordered_json::object();
   if (rootless) {
-    out["uidMappings"] = map_root_to(sys::effective_user());
-    out["gidMappings"] = map_root_to(sys::effective_group());
+    out["uidMappings"] = map_root_to(uid);
+    out["gidMappings"] = map_root_to(gid);
   } else {
     out["resources"] = {{"devices", ordered_json::array({{{"allow", false}, {"access", "rwm"}}})}};
   }
@@ -85,16 +85,16 @@ ordered_json linux_object(bool rootless) {
 
 }  // namespace
 
-std::string example_config(bool rootless) {
+std::string example(bool rootless, uid_t uid, gid_t gid) {
   const ordered_json config{
       {"ociVersion", "1.3.0"},
       {"process", process()},
       {"root", {{"path", "rootfs"}, {"readonly", true}}},
       {"hostname", "tare"},
       {"mounts", mounts(rootless)},
-      {"linux", linux_object(rootless)},
+      {"linux", linux_object(rootless, uid, gid)},
   };
   return config.dump(1, '\t') + "\n";
 }
 
-}  // namespace tare
+}  // namespace tare::spec
