@@ -137,6 +137,7 @@ void set_three(const Plan& plan) {
                            .permitted = plan.permitted,
                            .inheritable = plan.inheritable});
   } catch (Error& error) {
+    // The kernel says only EPERM, for any of four rules (security/commoncap.c, cap_capset).
     const Set lacking = (plan.permitted | plan.inheritable) & ~sys::own_capabilities().permitted;
     error.set_field("/process/capabilities");
     if (lacking != 0) {
@@ -180,6 +181,7 @@ Plan plan(const Spec& spec, const Host& host) {
             .last_capability = host.last_capability};
   require_within(plan.effective, plan.permitted, "effective", "permitted");
   require_within(plan.inheritable, plan.bounding, "inheritable", "bounding");
+  // Anything more would be EPERM from PR_CAP_AMBIENT_RAISE; runc warns of it, and goes on.
   plan.ambient &= plan.permitted & plan.inheritable;
   return plan;
 }
@@ -223,6 +225,8 @@ void apply(const Plan& plan) {
     throw Error(ErrorKind::internal, "the bounding set of capabilities was not narrowed");
   }
   set_three(plan);
+  // capset has already dropped what is no longer permitted and inheritable; this drops what the
+  // caller had as ambient and the payload may have, but not as ambient.
   sys::clear_ambient();
   for (int number = 0; number <= plan.last_capability; ++number) {
     if ((plan.ambient & bit(number)) != 0) sys::raise_ambient(number);

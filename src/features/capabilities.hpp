@@ -1,5 +1,5 @@
-/// process.capabilities: the five sets (config.md, "Linux Process"; capabilities(7)). Narrowed as soon
-/// as set-up needs no more, set to exactly what was asked right before the payload.
+/// process.capabilities: the five sets (config.md, "Linux Process"; capabilities(7)). Narrowed as
+/// soon as set-up needs no more, set to exactly what was asked right before the payload.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,12 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
-/// Reads from the object `process`. A name that no kernel knows is an Error(spec): the specification
-/// wants an invalid value refused, and crun refuses it too.
+/// Reads from the object `process`. A name that no kernel knows is an Error(spec): the
+/// specification wants an invalid value refused, and crun refuses it too.
 Spec read(const spec::Reader& process);
+/// Leaves out what the kernel does not know and what it would not let be ambient. Throws
+/// Error(spec) where the effective set exceeds the permitted one, or the inheritable one the
+/// bounding one.
 Plan plan(const Spec& spec, const Host& host);
 
 /// "CAP_NET_RAW" (any case, CAP_ optional) to its number. Throws Error(usage) "unknown capability".
@@ -43,14 +46,15 @@ int parse_name(const std::string& name);
 /// Every name that this version knows, in the order of the numbers: for `features`.
 std::vector<std::string> known_names();
 
-/// Drops from the bounding set, and from the permitted set all that neither the payload nor the rest of
-/// set-up (uid, gid, own capability sets, and `further`) needs: before the process becomes visible in
-/// a pid namespace that the container's processes live in.
+/// Drops from the bounding set, and from the permitted set all that neither the payload nor the
+/// rest of set-up (uid, gid, own capability sets, and `further`) needs: before the process becomes
+/// visible in a pid namespace that the container's processes live in.
 void narrow(const Plan& plan, Set further);
 /// Keeps capabilities across the change of user that follows (PR_SET_KEEPCAPS).
 void keep_across_user_change();
 /// Sets the five sets, clears KEEPCAPS, and leaves no securebit on.
 void apply(const Plan& plan);
+/// One effect for each set, the empty ones too.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::capabilities

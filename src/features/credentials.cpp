@@ -37,6 +37,8 @@ void require_mapped(const std::vector<id_map::Mapping>& mappings, std::uint32_t 
   throw error;
 }
 
+// The kernel would answer EINVAL to an id without a mapping (user_namespaces(7)), after all else is
+// made and without saying which.
 void require_all_mapped(const Spec& spec, const id_map::Plan& id_map) {
   require_mapped(id_map.uids, spec.uid, "uid", "/process/user/uid");
   require_mapped(id_map.gids, spec.gid, "gid", "/process/user/gid");
@@ -99,6 +101,7 @@ void apply(const Plan& plan) {
     asked_by([] { return "/process/user/additionalGids"; },
              [&] { sys::set_groups(plan.additional_gids); });
   }
+  // Then the gid, for the same reason, and the uid last.
   asked_by([] { return "/process/user/gid"; }, [&] { sys::set_gid(plan.gid); });
   asked_by([] { return "/process/user/uid"; }, [&] { sys::set_uid(plan.uid); });
   sys::set_umask(plan.umask);

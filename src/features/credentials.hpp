@@ -1,5 +1,5 @@
-/// process.user: uid, gid, additionalGids, umask (config.md, "User"). Set in init or in exec's process,
-/// last but for capabilities.
+/// process.user: uid, gid, additionalGids, umask (config.md, "User"). Set in init or in exec's
+/// process, last but for capabilities.
 #pragma once
 
 #include <sys/types.h>
@@ -25,26 +25,28 @@ struct Plan {
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> additional_gids{};
-  mode_t umask = 0022;      ///< the specification leaves the default open; runc's is 0022
-  bool set_groups = true;   ///< false where the kernel forbids setgroups (rootless without helpers)
+  mode_t umask = 0022;     ///< the specification leaves the default open; runc's is 0022
+  bool set_groups = true;  ///< false where the kernel forbids setgroups (rootless without helpers)
   bool operator==(const Plan&) const = default;
 };
 
 /// Reads from the object `process`. Ids of 2^32 - 1, which setresuid takes for "unchanged", are
 /// refused. Throws Error(spec).
 Spec read(const spec::Reader& process);
-/// Throws Error(spec) for an id that the user namespace does not map, and for additional groups where
-/// they cannot be set ("cannot set any additional groups in a rootless container").
+/// Throws Error(spec) for an id that the user namespace does not map, and for additional groups
+/// where they cannot be set ("cannot set any additional groups in a rootless container").
 Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace);
 /// setgroups, setresgid, setresuid, umask, in this order. Capabilities survive if KEEPCAPS is on.
 void apply(const Plan& plan);
+/// Tells of groups, ids and umask.
 void explain(const Plan& plan, Explain& out);
 
-/// "UID[:GID]" of exec --user. Throws Error(usage) for anything but whole decimal numbers (CVE-2026-30892).
+/// What exec --user asks for.
 struct User {
   uid_t uid = 0;
   std::optional<gid_t> gid{};
 };
+/// Reads "UID[:GID]". Throws Error(usage) for anything but whole decimal numbers (CVE-2026-30892).
 User parse_user(const std::string& text);
 
 }  // namespace tare::credentials

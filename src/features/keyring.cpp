@@ -12,6 +12,8 @@ void apply(const Plan& plan) {
   try {
     sys::join_new_session_keyring();
   } catch (Error& error) {
+    // Each session keyring counts against its user's quota (keyrings(7), /proc/key-users), and
+    // ENOSYS or EPERM come from a kernel, or a seccomp filter around us, that has no keyrings.
     error.set_hint(error.errno_value() == EDQUOT
                        ? "raise kernel.keys.maxkeys, or give --no-new-keyring"
                        : "give --no-new-keyring to go without a session keyring of its own");

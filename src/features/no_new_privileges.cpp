@@ -9,6 +9,8 @@ Plan read(const spec::Reader& process) {
 }
 
 void apply(const Plan& plan) {
+  // Never cleared where it is off: a caller that has the bit hands it down, and nothing could undo
+  // it.
   if (plan.enabled) sys::set_no_new_privileges();
 }
 

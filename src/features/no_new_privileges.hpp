@@ -14,7 +14,9 @@ struct Plan {
 
 /// Reads from the object `process`; the field is the whole decision.
 Plan read(const spec::Reader& process);
+/// Sets the bit where the plan has it. Throws Error(system).
 void apply(const Plan& plan);
+/// Tells of it only where it is on.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::no_new_privileges

@@ -23,8 +23,11 @@ struct Plan {
 
 /// Reads from the object `process`. Throws Error(spec) out of range.
 Spec read(const spec::Reader& process);
+/// Only a rootless caller may be refused.
 Plan plan(const Spec& spec, const Host& host);
+/// Writes /proc/PID/oom_score_adj. Throws Error(system) naming the field, unless it may fail.
 void apply_in_parent(const Plan& plan, pid_t pid);
+/// Tells of it only where there is a score.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::oom_score

@@ -31,6 +31,7 @@ constexpr spec::Word<int> kResources[] = {
     {"RLIMIT_STACK", RLIMIT_STACK},
 };
 
+// Only for resources that came from the table.
 std::string_view name_of(int resource) {
   for (const auto& word : kResources) {
     if (word.value == resource) return word.name;
@@ -68,6 +69,7 @@ void set(const Limit& limit, pid_t pid) {
   try {
     sys::set_resource_limit(pid, limit.resource, {.soft = limit.soft, .hard = limit.hard});
   } catch (Error& error) {
+    // The number in the call says little; the name is what config.json has.
     error.add_context(fmt::format("set {}", name_of(limit.resource)));
     error.set_field(limit.pointer);
     if (error.errno_value() == EPERM) error.set_hint(refusal(limit, pid));

@@ -79,6 +79,7 @@ constexpr Word<std::uint32_t> kFlags[] = {
 
 template <typename T, std::size_t N>
 std::vector<std::string> names_of(const Word<T> (&words)[N]) {
+  // Sorted, as runc prints them.
   std::vector<std::string> names;
   for (const Word<T>& word : words) names.emplace_back(word.name);
   std::sort(names.begin(), names.end());
@@ -108,6 +109,7 @@ Argument read_argument(const Reader& item) {
   return argument;
 }
 
+// null stands for no arguments: podman's profiles have it everywhere.
 std::vector<Argument> read_arguments(const Reader& item) {
   std::vector<Argument> arguments;
   const std::optional<Reader> field = item.find("args");
@@ -116,6 +118,8 @@ std::vector<Argument> read_arguments(const Reader& item) {
   return arguments;
 }
 
+// The text about write is runc's: the descriptor of the listener is sent by a write that the filter
+// would already hold up.
 void refuse_notify(const Reader& item, const Rule& rule) {
   if (rule.action != SCMP_ACT_NOTIFY) return;
   if (std::find(rule.names.begin(), rule.names.end(), "write") != rule.names.end()) {
@@ -191,14 +195,22 @@ std::string flags_text(std::uint32_t flags) {
   return text.empty() ? "none" : text;
 }
 
+// Callers that use no seccomp write {} or an empty default action; runc takes both for none.
+bool is_unused(const Reader& seccomp) {
+  const bool has_action = seccomp.find("defaultAction").has_value();
+  return seccomp.members().empty() || (has_action && seccomp.asks_nothing());
+}
+
 }  // namespace
 
 Spec read(const Reader& linux_object) {
   Spec spec;
   const std::optional<Reader> field = linux_object.find("seccomp");
-  // Callers that use no seccomp write {} or an empty default action.
-  if (!field || field->asks_nothing()) return spec;
+  if (!field || is_unused(*field)) return spec;
   spec.present = true;
+  if (const std::optional<Reader> rules = field->find("syscalls")) {
+    for (const Reader& item : rules->items()) spec.rules.push_back(read_rule(item));
+  }
   spec.default_action = read_action(*field, "defaultAction", "defaultErrnoRet");
   if (spec.default_action == SCMP_ACT_NOTIFY) {
     throw field->at("defaultAction").error("SCMP_ACT_NOTIFY cannot be used as default action");
@@ -212,9 +224,6 @@ Spec read(const Reader& linux_object) {
   const std::optional<Reader> metadata = field->find("listenerMetadata");
   if (metadata && !metadata->asks_nothing() && field->string_or("listenerPath", "").empty()) {
     throw metadata->error("listenerMetadata is given without listenerPath");
-  }
-  if (const std::optional<Reader> rules = field->find("syscalls")) {
-    for (const Reader& item : rules->items()) spec.rules.push_back(read_rule(item));
   }
   return spec;
 }
@@ -238,6 +247,7 @@ void load(const Filter& filter) {
     sys::load_seccomp_filter(filter.program, filter.flags);
   } catch (Error& error) {
     error.set_field("/linux/seccomp");
+    // EACCES means this and nothing else (seccomp(2)).
     if (error.errno_value() == EACCES) {
       error.set_hint("set process.noNewPrivileges, or run with CAP_SYS_ADMIN");
     }

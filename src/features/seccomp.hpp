@@ -67,26 +67,30 @@ struct Filter {
 
 /// Reads from the object `linux`. Throws Error(spec) for unknown actions, operators, architectures
 /// and flags, and for an errnoRet with an action that has none; Error(unsupported) for
-/// listenerPath.
+/// SCMP_ACT_NOTIFY.
 Spec read(const spec::Reader& linux_object);
+/// Puts in the default flags, and makes alternatives of comparisons of one argument.
 Plan plan(const Spec& spec, const Host& host);
 
-/// Compiles. Syscall names that no architecture knows are left out, as the peers do.
+/// Compiles. Syscall names that an architecture does not know are left out there, as the peers do.
+/// Throws Error(unsupported) for more than the kernel takes.
 Filter compile(const Plan& plan);
-/// As compile, but keeps results in `cache` (a directory, made where missing), under a name made
-/// from the whole plan; the file holds the plan too, and is used only if that is the same. Written
-/// by rename.
+/// As compile, but keeps results in the directory `cache`, under a name made from the whole plan;
+/// the file holds the plan too, and is used only if that is the same. Written by rename. Whoever
+/// can write there can set any filter, so the directory must be the caller's own. No fault in it is
+/// an error.
 Filter compile_cached(const Plan& plan, sys::FdRef cache);
 
 /// seccomp(2) SECCOMP_SET_MODE_FILTER. Needs no_new_privs or CAP_SYS_ADMIN.
 void load(const Filter& filter);
 
-/// Words for `features`.
+/// The words that read() takes, sorted: for `features`.
 std::vector<std::string> known_actions();
 std::vector<std::string> known_operators();
 std::vector<std::string> known_architectures();
 std::vector<std::string> known_flags();
 
+/// One effect for the default, for newer calls, for each rule and for the flags.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::seccomp

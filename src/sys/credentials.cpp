@@ -48,6 +48,9 @@ std::string shown(std::uint64_t limit) {
 
 }  // namespace
 
+// The raw calls, since glibc's would signal every thread to make the same change (nptl(7)); there
+// is one. All three ids of a kind are set, or a saved one would be a way back.
+
 void set_groups(const std::vector<gid_t>& groups) {
   if (::syscall(SYS_setgroups, groups.size(), groups.data()) == 0) return;
   raise(errno, "setgroups({})", fmt::join(groups, ", "));
@@ -64,6 +67,9 @@ void set_uid(uid_t uid) {
 void set_umask(mode_t mask) noexcept {
   ::umask(mask);
 }
+
+// libcap is not used for these: it looks at what the kernel can do before its first call, which is
+// more system calls than all that is made here.
 
 CapabilitySets own_capabilities() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -91,6 +97,7 @@ void drop_from_bounding(int capability) {
   }
 }
 
+// EINVAL, for a number above the kernel's last one, counts as "not in it".
 bool is_bounding(int capability) noexcept {
   return ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1;
 }
@@ -128,6 +135,7 @@ void set_no_new_privileges() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) raise(errno, "prctl(PR_SET_NO_NEW_PRIVS, 1)");
 }
 
+// prlimit64 even for the caller: it has 64 bits on every architecture, and one call does for both.
 ResourceLimit resource_limit(pid_t pid, int resource) {
   struct rlimit64 limit {};
   if (::syscall(SYS_prlimit64, pid, resource, nullptr, &limit) < 0) {
@@ -144,6 +152,7 @@ void set_resource_limit(pid_t pid, int resource, const ResourceLimit& limit) {
 }
 
 void join_new_session_keyring() {
+  // Without a name the keyring is anonymous; with one, whoever may search it could join it by name.
   if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0) {
     raise(errno, "keyctl(KEYCTL_JOIN_SESSION_KEYRING)");
   }
