@@ -55,6 +55,7 @@ std::vector<sys::Fd> open_in_parent(const Plan& plan);
 /// alone where something of their name exists.
 void apply_in_init(const Plan& plan, const sys::Root& root, std::vector<sys::Fd> sources,
                    bool own_dev);
+/// One line for each node, and one for the links.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::devices

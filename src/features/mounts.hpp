@@ -95,6 +95,7 @@ Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources);
 /// Throws Error(system).
 void finish_in_init(const Made& made);
 
+/// One line for each mount, in order, with the reason where it is not what the config says.
 void explain(const Plan& plan, Explain& out);
 
 /// True when the host's own tree, or a part of it, is what the container has as /dev: nothing may

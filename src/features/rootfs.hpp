@@ -59,6 +59,7 @@ void enter_in_init(const Plan& plan, const sys::Root& root);
 /// Makes "/" read-only where the config asks for it: after masks, devices and hooks.
 /// Throws Error(system).
 void finish_in_init(const Plan& plan, const sys::Root& root);
+/// Where the root comes from, its propagation, and whether it is read-only.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::rootfs

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "../scratch.hpp"
 #include "sandbox.hpp"
 #include "trial.hpp"
 
@@ -41,6 +42,7 @@ void make_socket(const std::string& path) {
 }  // namespace
 
 TEST_CASE("copy up: files, directories and links are copied with owners and modes") {
+  if (test::skip_unless_root()) return;
   CHECK(copied(
             [] {
               test::write(kBelow + "/deep/er/file", "text");
@@ -59,6 +61,7 @@ TEST_CASE("copy up: files, directories and links are copied with owners and mode
 }
 
 TEST_CASE("copy up: the tmpfs looks like the directory, and what is written there stays there") {
+  if (test::skip_unless_root()) return;
   CHECK(Trial{.mounts = entry("tmpfs", "/below", R"("tmpcopyup")"),
               .prepare =
                   [] {
@@ -74,6 +77,7 @@ TEST_CASE("copy up: the tmpfs looks like the directory, and what is written ther
 }
 
 TEST_CASE("copy up: links are copied and never followed") {
+  if (test::skip_unless_root()) return;
   CHECK(copied(
             [] {
               test::write("/mnt/canary/secret", "secret");
@@ -90,6 +94,7 @@ TEST_CASE("copy up: links are copied and never followed") {
 }
 
 TEST_CASE("copy up: nodes are copied unopened, and sockets left out") {
+  if (test::skip_unless_root()) return;
   CHECK(copied(
             [] {
               fs::create_directories(kBelow);
@@ -107,6 +112,7 @@ TEST_CASE("copy up: nodes are copied unopened, and sockets left out") {
 }
 
 TEST_CASE("copy up: a large file is copied whole") {
+  if (test::skip_unless_root()) return;
   CHECK(copied(
             [] {
               test::write(kBelow + "/file");
@@ -116,6 +122,7 @@ TEST_CASE("copy up: a large file is copied whole") {
 }
 
 TEST_CASE("copy up: what does not fit is an error, and not half a copy") {
+  if (test::skip_unless_root()) return;
   const std::string said = copied(
       [] {
         test::write(kBelow + "/file");
@@ -127,6 +134,7 @@ TEST_CASE("copy up: what does not fit is an error, and not half a copy") {
 }
 
 TEST_CASE("copy up: a directory that was not there gives an empty tmpfs") {
+  if (test::skip_unless_root()) return;
   CHECK(copied([] {},
                [](sys::FdRef) {
                  return mode_of("/below") + (fs::is_empty("/below") ? " empty" : " full");
@@ -134,6 +142,7 @@ TEST_CASE("copy up: a directory that was not there gives an empty tmpfs") {
 }
 
 TEST_CASE("copy up: a read-only tmpfs is filled first") {
+  if (test::skip_unless_root()) return;
   CHECK(copied([] { test::write(kBelow + "/file", "text"); },
                [](sys::FdRef proc) {
                  return test::read("/below/file") +

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "../scratch.hpp"
 #include "sandbox.hpp"
 #include "trial.hpp"
 
@@ -57,6 +58,7 @@ test::Look look_at(const std::string& path) {
 }  // namespace
 
 TEST_CASE("devices: the default ones are there, for all to use whatever the umask") {
+  if (test::skip_unless_root()) return;
   const mode_t umask = ::umask(0077);
   CHECK(trial_of("").run([](sys::FdRef) {
     std::string all;
@@ -70,6 +72,7 @@ TEST_CASE("devices: the default ones are there, for all to use whatever the umas
 }
 
 TEST_CASE("devices: the links are there, core only with a procfs that has it") {
+  if (test::skip_unless_root()) return;
   for (const bool with_proc : {true, false}) {
     Trial trial = trial_of("");
     if (with_proc) trial.mounts += "," + entry("proc", "/proc");
@@ -83,6 +86,7 @@ TEST_CASE("devices: the links are there, core only with a procfs that has it") {
 }
 
 TEST_CASE("devices: one of the config has its mode and owner, and may be anywhere") {
+  if (test::skip_unless_root()) return;
   CHECK(trial_of(device("/a/b/fuse", R"("type": "c", "major": 10, "minor": 229, "fileMode": 432,
                                          "uid": 5, "gid": 6)"))
             .run(look_at("/a/b/fuse")) == "c 10:229 660 5:6");
@@ -93,12 +97,14 @@ TEST_CASE("devices: one of the config has its mode and owner, and may be anywher
 }
 
 TEST_CASE("devices: set-user-ID in a mode survives the change of owner") {
+  if (test::skip_unless_root()) return;
   CHECK(trial_of(device("/dev/x", R"("type": "c", "major": 1, "minor": 3, "fileMode": 2541,
                                       "uid": 5, "gid": 6)"))
             .run(look_at("/dev/x")) == "c 1:3 4755 5:6");
 }
 
 TEST_CASE("devices: an existing node must be the one that was asked for") {
+  if (test::skip_unless_root()) return;
   const auto run = [](const std::function<void()>& prepare) {
     Trial trial = trial_of(device("/node", R"("type": "c", "major": 1, "minor": 3)"), prepare);
     return trial.run(look_at("/node"));
@@ -116,6 +122,7 @@ TEST_CASE("devices: an existing node must be the one that was asked for") {
 }
 
 TEST_CASE("devices: a /dev that is a link leads nowhere outside the root") {
+  if (test::skip_unless_root()) return;
   for (const char* target : {"/mnt/canary", "../../mnt/canary", "../canary", "/none"}) {
     Trial trial = without_dev([&] {
       test::write("/mnt/canary/ptmx", "untouched");
@@ -131,6 +138,7 @@ TEST_CASE("devices: a /dev that is a link leads nowhere outside the root") {
 }
 
 TEST_CASE("devices: in a /dev of the rootfs nothing is replaced") {
+  if (test::skip_unless_root()) return;
   CHECK(without_dev([] {
           test::write(kRoot + "/dev/ptmx");
           test::write(kRoot + "/dev/fd");
@@ -139,12 +147,14 @@ TEST_CASE("devices: in a /dev of the rootfs nothing is replaced") {
 }
 
 TEST_CASE("devices: in a /dev of its own ptmx is the container's, whatever was copied up") {
+  if (test::skip_unless_root()) return;
   Trial trial = without_dev([] { test::write(kRoot + "/dev/ptmx"); });
   trial.mounts = entry("tmpfs", "/dev", R"("tmpcopyup")");
   CHECK(trial.run(look_at("/dev/ptmx")) == "-> pts/ptmx");
 }
 
 TEST_CASE("devices: a second container in the same rootfs finds its devices as they are") {
+  if (test::skip_unless_root()) return;
   CHECK(without_dev([] {
           fs::create_directories(kRoot + "/dev");
           ::mknod((kRoot + "/dev/null").c_str(), S_IFCHR | 0600, makedev(1, 3));
@@ -152,6 +162,7 @@ TEST_CASE("devices: a second container in the same rootfs finds its devices as t
 }
 
 TEST_CASE("devices: in a /dev that is bound nothing is made and nothing removed") {
+  if (test::skip_unless_root()) return;
   Trial trial = without_dev([] { test::write(test::kSource + "/ptmx", "untouched"); });
   trial.mounts = test::bind_entry(test::kSource, "/dev", R"("bind")");
   trial.linux_object =
@@ -165,6 +176,7 @@ TEST_CASE("devices: in a /dev that is bound nothing is made and nothing removed"
 }
 
 TEST_CASE("devices: in a user namespace the host's nodes are bound, and work") {
+  if (test::skip_unless_root()) return;
   Trial trial = trial_of("", [] { fs::create_directories(kRoot + "/dev"); });
   trial.namespaces = kUser;
   CHECK(trial.run([](sys::FdRef proc) {
@@ -175,6 +187,7 @@ TEST_CASE("devices: in a user namespace the host's nodes are bound, and work") {
 }
 
 TEST_CASE("devices: in a user namespace a link in the node's place is refused") {
+  if (test::skip_unless_root()) return;
   Trial trial = without_dev([] {
     fs::create_directories(kRoot + "/dev");
     fs::permissions(kRoot + "/dev", fs::perms(0777));
@@ -186,6 +199,7 @@ TEST_CASE("devices: in a user namespace a link in the node's place is refused") 
 }
 
 TEST_CASE("devices: in a user namespace the host must have the device at the same path") {
+  if (test::skip_unless_root()) return;
   Trial trial = trial_of(device("/dev/zero", R"("type": "c", "major": 1, "minor": 3)"));
   trial.namespaces = kUser;
   CHECK(trial.run(nothing) ==

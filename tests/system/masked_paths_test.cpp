@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "../scratch.hpp"
 #include "sandbox.hpp"
 #include "trial.hpp"
 
@@ -52,6 +53,7 @@ void secrets() {
 }  // namespace
 
 TEST_CASE("masked paths: a file is the null device, and a directory empty and read-only") {
+  if (test::skip_unless_root()) return;
   CHECK(masking(R"("/file", "/dir")", secrets).run([](sys::FdRef) {
     return std::string(is_null_device("/file") ? "null " : "file ") + test::read("/file") +
            (fs::is_empty("/dir") ? "empty, " : "full, ") + write_to("/dir/new");
@@ -59,6 +61,7 @@ TEST_CASE("masked paths: a file is the null device, and a directory empty and re
 }
 
 TEST_CASE("masked paths: all directories share one filesystem of the least size") {
+  if (test::skip_unless_root()) return;
   CHECK(masking(R"("/dir", "/other")", secrets).run([](sys::FdRef proc) {
     struct stat one {};
     struct stat two {};
@@ -71,6 +74,7 @@ TEST_CASE("masked paths: all directories share one filesystem of the least size"
 }
 
 TEST_CASE("masked paths: many files and directories are all masked, in a user namespace too") {
+  if (test::skip_unless_root()) return;
   std::string paths;
   for (int i = 0; i < 50; ++i) {
     paths += "\"/d/" + std::to_string(i) + "\", \"/f/" + std::to_string(i) + "\", ";
@@ -95,18 +99,21 @@ TEST_CASE("masked paths: many files and directories are all masked, in a user na
 }
 
 TEST_CASE("masked paths: a path that is named twice is masked once") {
+  if (test::skip_unless_root()) return;
   CHECK(masking(R"("/file", "//file/", "/x/../file")", secrets).run([](sys::FdRef proc) {
     return std::to_string(test::mounted(proc, "/file").count);
   }) == "1");
 }
 
 TEST_CASE("masked paths: what does not exist is skipped, and not made") {
+  if (test::skip_unless_root()) return;
   CHECK(masking(R"("/none", "/file/none", "/none/deep")", secrets).run([](sys::FdRef) {
     return std::string(fs::exists("/none") ? "made" : "skipped");
   }) == "skipped");
 }
 
 TEST_CASE("masked paths: a link is followed within the root, and masked where it leads") {
+  if (test::skip_unless_root()) return;
   CHECK(masking(R"("/link")", [] {
           secrets();
           fs::create_symlink("../../file", kRoot + "/link");
@@ -116,6 +123,7 @@ TEST_CASE("masked paths: a link is followed within the root, and masked where it
 }
 
 TEST_CASE("masked paths: a path that cannot be resolved is an error and not left open") {
+  if (test::skip_unless_root()) return;
   const std::string said =
       masking(R"("/loop")", [] { fs::create_symlink("loop", kRoot + "/loop"); }).run(test::nothing);
   CHECK(said.starts_with("error: can't mask path \"/loop\": open /loop in "));
@@ -123,6 +131,7 @@ TEST_CASE("masked paths: a path that cannot be resolved is an error and not left
 }
 
 TEST_CASE("masked paths: the container's own /dev/null, whatever it is, has no part in it") {
+  if (test::skip_unless_root()) return;
   CHECK(masking(R"("/file")", [] {
           secrets();
           fs::create_directories(kRoot + "/dev");
@@ -133,6 +142,7 @@ TEST_CASE("masked paths: the container's own /dev/null, whatever it is, has no p
 }
 
 TEST_CASE("masked paths: what is mounted over a mask in the container is not so on the host") {
+  if (test::skip_unless_root()) return;
   Trial trial = masking(R"("/file")", secrets);
   trial.afterwards = [] {
     return is_null_device("/dev/null") ? ", host as ever" : ", host changed";
@@ -144,6 +154,7 @@ TEST_CASE("masked paths: what is mounted over a mask in the container is not so 
 }
 
 TEST_CASE("readonly paths: files and directories can be read, and not written") {
+  if (test::skip_unless_root()) return;
   CHECK(freezing(R"("/file", "/dir", "/none")", secrets).run([](sys::FdRef) {
     return test::read("/file") + " " + test::read("/dir/file") + " " + write_to("/file") + " " +
            write_to("/dir/new") + " " + write_to("/other/new");
@@ -151,6 +162,7 @@ TEST_CASE("readonly paths: files and directories can be read, and not written") 
 }
 
 TEST_CASE("readonly paths: flags of the mount that they are part of are kept") {
+  if (test::skip_unless_root()) return;
   Trial trial = freezing(R"("/m/dir")", [] { fs::create_directories(kRoot + "/m"); });
   trial.mounts = test::entry("tmpfs", "/m", R"("nosuid", "nodev", "noexec", "noatime")") + "," +
                  test::entry("tmpfs", "/m/dir/deep");
@@ -160,6 +172,7 @@ TEST_CASE("readonly paths: flags of the mount that they are part of are kept") {
 }
 
 TEST_CASE("readonly paths: a mask within one holds") {
+  if (test::skip_unless_root()) return;
   Trial trial = masking(R"("/dir/file")", secrets);
   trial.linux_object += R"(, "readonlyPaths": ["/dir"])";
   CHECK(trial.run([](sys::FdRef) {

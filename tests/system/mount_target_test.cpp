@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "../scratch.hpp"
 #include "sandbox.hpp"
 #include "trial.hpp"
 
@@ -78,6 +79,7 @@ std::string not_ordinary(const std::string& destination) {
 }  // namespace
 
 TEST_CASE("mount target: links on the way lead nowhere outside the root") {
+  if (test::skip_unless_root()) return;
   for (const bool directory : {true, false}) {
     // The canary is not within the root, so the same names are made there.
     CHECK(through_links([] { fs::create_directory_symlink(kCanary + "/a", kRoot + "/a"); },
@@ -100,12 +102,14 @@ TEST_CASE("mount target: links on the way lead nowhere outside the root") {
 }
 
 TEST_CASE("mount target: a loop of links is an error and not an endless walk") {
+  if (test::skip_unless_root()) return;
   const std::string said = through_links([] { fs::create_symlink("a", kRoot + "/a"); }, true);
   CHECK(said.find("too many levels of symbolic links") != std::string::npos);
   CHECK(said.ends_with(" canary untouched 3"));
 }
 
 TEST_CASE("mount target: a chain of forty-one links is an error") {
+  if (test::skip_unless_root()) return;
   const std::string said = through_links(
       [] {
         fs::create_directories(kRoot + "/0/b");
@@ -119,6 +123,7 @@ TEST_CASE("mount target: a chain of forty-one links is an error") {
 }
 
 TEST_CASE("mount target: a FIFO or a node in its place is covered by a file and never opened") {
+  if (test::skip_unless_root()) return;
   const auto fifo = [] {
     fs::create_directories(kRoot + "/a");
     ::mkfifo((kRoot + "/a/b").c_str(), 0600);
@@ -128,17 +133,20 @@ TEST_CASE("mount target: a FIFO or a node in its place is covered by a file and 
 }
 
 TEST_CASE("mount target: a file in the place of a directory on the way is an error") {
+  if (test::skip_unless_root()) return;
   CHECK(through_links([] { test::write(kRoot + "/a"); }, true).find("not a directory") !=
         std::string::npos);
 }
 
 TEST_CASE("mount target: procfs goes on an ordinary directory, which may have to be made") {
+  if (test::skip_unless_root()) return;
   CHECK(proc_on("/proc", [] {}) == untouched("done"));
   CHECK(proc_on("/new/proc", [] {}) == untouched("done"));
   CHECK(proc_on("/proc", [] { fs::create_directories(kRoot + "/proc"); }) == untouched("done"));
 }
 
 TEST_CASE("mount target: procfs goes through no symbolic link in any component") {
+  if (test::skip_unless_root()) return;
   CHECK(proc_on("/proc", [] { fs::create_directory_symlink("/none", kRoot + "/proc"); }) ==
         not_ordinary("/proc"));
   CHECK(proc_on("/proc", [] {
@@ -157,6 +165,7 @@ TEST_CASE("mount target: procfs goes through no symbolic link in any component")
 }
 
 TEST_CASE("mount target: sysfs is as particular about its directory as procfs") {
+  if (test::skip_unless_root()) return;
   const std::string said = Trial{
       .mounts = entry("sysfs", "/sys"), .prepare = [] {
         fs::create_directory_symlink("/none", kRoot + "/sys");
@@ -165,6 +174,7 @@ TEST_CASE("mount target: sysfs is as particular about its directory as procfs") 
 }
 
 TEST_CASE("mount target: a link into a procfs is no way to cover one of its files") {
+  if (test::skip_unless_root()) return;
   for (const char* target : {"/proc/sys", "/proc/self/attr", "/proc", "/proc/1"}) {
     const Trial trial{.mounts = entry("proc", "/proc") + "," + entry("tmpfs", "/x"),
                       .prepare = [&] { fs::create_directory_symlink(target, kRoot + "/x"); }};
@@ -175,6 +185,7 @@ TEST_CASE("mount target: a link into a procfs is no way to cover one of its file
 }
 
 TEST_CASE("mount target: a link to /proc is no way to put something else there") {
+  if (test::skip_unless_root()) return;
   for (const bool exists : {true, false}) {
     const Trial trial{.mounts = entry("tmpfs", "/x"), .prepare = [&] {
                         if (exists) fs::create_directories(kRoot + "/proc");
@@ -185,12 +196,14 @@ TEST_CASE("mount target: a link to /proc is no way to put something else there")
 }
 
 TEST_CASE("mount target: a link to the root is no way to cover the root") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = entry("tmpfs", "/x"),
                     .prepare = [] { fs::create_directory_symlink("../..", kRoot + "/x"); }};
   CHECK(trial.run(nothing).ends_with("mountpoint \"/x\" is on the top of rootfs"));
 }
 
 TEST_CASE("mount target: what is bound on /proc is the root of a procfs or nothing") {
+  if (test::skip_unless_root()) return;
   const auto run = [](const std::string& source) {
     return Trial{.mounts = bind_entry(source, "/proc", R"("rbind")"),
                  .prepare = [] { test::write(kSource + "/self/attr/current"); }}
@@ -203,6 +216,7 @@ TEST_CASE("mount target: what is bound on /proc is the root of a procfs or nothi
 }
 
 TEST_CASE("mount target: the harmless files of procfs can be covered") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = entry("proc", "/proc") + "," +
                               bind_entry(kSource + "/uptime", "/proc/uptime", R"("bind")"),
                     .prepare = [] { test::write(kSource + "/uptime", "forever"); }};

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "../scratch.hpp"
 #include "sandbox.hpp"
 #include "trial.hpp"
 
@@ -33,6 +34,7 @@ test::Look facts_at(const std::string& path) {
 }  // namespace
 
 TEST_CASE("mounts: each type of filesystem is there under the name of its source") {
+  if (test::skip_unless_root()) return;
   for (const std::string type : {"proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup2"}) {
     CHECK(Trial{.mounts = entry(type, "/m")}.run(facts_at("/m")) == type + " named 1");
   }
@@ -40,6 +42,7 @@ TEST_CASE("mounts: each type of filesystem is there under the name of its source
 }
 
 TEST_CASE("mounts: flags are on the mount, and ro on the new filesystem as well") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts =
                         entry("proc", "/m", R"("ro", "nosuid", "nodev", "noexec", "noatime")")};
   CHECK(trial.run([](sys::FdRef proc) {
@@ -49,12 +52,14 @@ TEST_CASE("mounts: flags are on the mount, and ro on the new filesystem as well"
 }
 
 TEST_CASE("mounts: sysfs of the host's own network namespace can be mounted read-only") {
+  if (test::skip_unless_root()) return;
   CHECK(Trial{.mounts = entry("sysfs", "/m", R"("ro")")}.run([](sys::FdRef proc) {
     return test::mounted(proc, "/m").options.substr(0, 4);
   }) == ",ro,");
 }
 
 TEST_CASE("mounts: options that are no flags reach the filesystem, one by one and comma by comma") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts =
                         entry("tmpfs", "/m", R"("size=64k,nr_inodes=9", "mode=710", "sync")")};
   CHECK(trial.run([](sys::FdRef proc) {
@@ -67,6 +72,7 @@ TEST_CASE("mounts: options that are no flags reach the filesystem, one by one an
 }
 
 TEST_CASE("mounts: the filesystem's own words on a bad option are in the error") {
+  if (test::skip_unless_root()) return;
   const std::string said = Trial{.mounts = entry("tmpfs", "/m", R"("size=many")")}.run(nothing);
   CHECK(said ==
         "error: error mounting \"named\" to rootfs at \"/m\": new tmpfs filesystem: set size=many: "
@@ -74,11 +80,13 @@ TEST_CASE("mounts: the filesystem's own words on a bad option are in the error")
 }
 
 TEST_CASE("mounts: an unknown type is an error that names the mount") {
+  if (test::skip_unless_root()) return;
   CHECK(Trial{.mounts = entry("nonesuchfs", "/m")}.run(nothing) ==
         "error: error mounting \"named\" to rootfs at \"/m\": fsopen nonesuchfs: no such device");
 }
 
 TEST_CASE("mounts: directories and files are bound, and their targets made alike") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = bind_entry(kSource, "/new/deep/dir", R"("bind")") + "," +
                               bind_entry("source/file", "/new/deep/file", R"("bind")"),
                     .prepare = [] { test::write(kSource + "/file", "text"); }};
@@ -89,12 +97,14 @@ TEST_CASE("mounts: directories and files are bound, and their targets made alike
 }
 
 TEST_CASE("mounts: a FIFO and a socket can be bound without being opened") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = bind_entry(kSource + "/fifo", "/fifo", R"("bind")"),
                     .prepare = [] { ::mkfifo((kSource + "/fifo").c_str(), 0640); }};
   CHECK(trial.run([](sys::FdRef) { return test::mode_of("/fifo"); }) == "640 0:0");
 }
 
 TEST_CASE("mounts: a missing bind source is found before the container exists") {
+  if (test::skip_unless_root()) return;
   CHECK(
       Trial{.mounts = bind_entry("/mnt/none", "/m", R"("bind")")}.run(nothing) ==
       "error: error mounting \"/mnt/none\" to rootfs at \"/m\": open_tree /mnt/none: no such file "
@@ -102,6 +112,7 @@ TEST_CASE("mounts: a missing bind source is found before the container exists") 
 }
 
 TEST_CASE("mounts: bind leaves submounts out and rbind takes them along") {
+  if (test::skip_unless_root()) return;
   const auto submount = [] {
     fs::create_directories(kSource + "/sub");
     test::mount("deep", kSource + "/sub", "tmpfs", 0);
@@ -115,6 +126,7 @@ TEST_CASE("mounts: bind leaves submounts out and rbind takes them along") {
 }
 
 TEST_CASE("mounts: ro is for the top of a tree, rro for all of it") {
+  if (test::skip_unless_root()) return;
   const auto submount = [] {
     fs::create_directories(kSource + "/sub");
     test::mount("deep", kSource + "/sub", "tmpfs", 0);
@@ -133,6 +145,7 @@ TEST_CASE("mounts: ro is for the top of a tree, rro for all of it") {
 }
 
 TEST_CASE("mounts: a bind takes its source's flags over only when it names none itself") {
+  if (test::skip_unless_root()) return;
   const auto run = [&](const std::string& words) {
     const Trial trial{.mounts = bind_entry(kSource + "/fs", "/m", words), .prepare = [] {
                         fs::create_directories(kSource + "/fs");
@@ -152,6 +165,7 @@ TEST_CASE("mounts: a bind takes its source's flags over only when it names none 
 }
 
 TEST_CASE("mounts: they are made in order, later ones in and over earlier ones") {
+  if (test::skip_unless_root()) return;
   const Trial trial{
       .mounts = entry("tmpfs", "/a") + "," + bind_entry(kSource, "/a/in", R"("bind")") + "," +
                 bind_entry(kSource + "/two", "/b", R"("bind")") + "," + entry("tmpfs", "/b"),
@@ -166,6 +180,7 @@ TEST_CASE("mounts: they are made in order, later ones in and over earlier ones")
 }
 
 TEST_CASE("mounts: a bind from within the rootfs sees what earlier mounts put there") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = bind_entry(kSource, "/first", R"("bind")") + "," +
                               bind_entry(kRoot + "/first", kRoot + "/again", R"("rbind", "ro")"),
                     .prepare = [] { test::write(kSource + "/file", "text"); }};
@@ -175,6 +190,7 @@ TEST_CASE("mounts: a bind from within the rootfs sees what earlier mounts put th
 }
 
 TEST_CASE("mounts: a source within the rootfs cannot lead out of it") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = bind_entry(kRoot + "/link", "/m", R"("bind")"), .prepare = [] {
                       test::write("/mnt/canary/secret");
                       fs::create_symlink("/mnt/canary", kRoot + "/link");
@@ -185,6 +201,7 @@ TEST_CASE("mounts: a source within the rootfs cannot lead out of it") {
 }
 
 TEST_CASE("mounts: a tmpfs has the mode of the directory that it covers, unless told otherwise") {
+  if (test::skip_unless_root()) return;
   const auto run = [](const std::string& place, const std::string& words) {
     return Trial{.mounts = entry("tmpfs", place, words),
                  .prepare =
@@ -200,6 +217,7 @@ TEST_CASE("mounts: a tmpfs has the mode of the directory that it covers, unless 
 }
 
 TEST_CASE("mounts: only a tmpfs takes over a mode, and what is bound keeps its own") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = bind_entry(kSource, "/there", R"("bind")"), .prepare = [] {
                       fs::create_directories(kRoot + "/there");
                       ::chmod((kRoot + "/there").c_str(), 0710);
@@ -209,6 +227,7 @@ TEST_CASE("mounts: only a tmpfs takes over a mode, and what is bound keeps its o
 }
 
 TEST_CASE("mounts: a read-only tmpfs and /dev can be written until the end") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = entry("tmpfs", "/dev", R"("ro", "mode=755")") + "," +
                               entry("tmpfs", "/dev/shm", R"("ro")") + "," +
                               entry("devpts", "/dev/pts")};
@@ -219,6 +238,7 @@ TEST_CASE("mounts: a read-only tmpfs and /dev can be written until the end") {
 }
 
 TEST_CASE("mounts: a remount changes what is there, flags and filesystem") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = entry("tmpfs", "/m", R"("size=64k")") + "," +
                               entry("tmpfs", "/m", R"("remount", "ro", "size=128k")")};
   CHECK(trial.run([](sys::FdRef proc) {
@@ -229,12 +249,14 @@ TEST_CASE("mounts: a remount changes what is there, flags and filesystem") {
 }
 
 TEST_CASE("mounts: a remount of what is no mount is an error") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = entry("tmpfs", "/d", R"("remount", "ro")"),
                     .prepare = [] { fs::create_directories(kRoot + "/d"); }};
   CHECK(trial.run(nothing).find("invalid argument") != std::string::npos);
 }
 
 TEST_CASE("mounts: without a cgroup namespace the container's own cgroup is bound") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = entry("cgroup", "/m", R"("ro", "nosuid")"),
                     .namespaces = CLONE_NEWNS,
                     .cgroup = kSource,
@@ -245,6 +267,7 @@ TEST_CASE("mounts: without a cgroup namespace the container's own cgroup is boun
 }
 
 TEST_CASE("mounts: what is in a user namespace is bound from where only the host's root may go") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = bind_entry("/mnt/closed/source", "/m", R"("bind", "ro")"),
                     .namespaces = CLONE_NEWNS | CLONE_NEWUSER,
                     .prepare = [] {
@@ -267,6 +290,7 @@ TEST_CASE(
 }
 
 TEST_CASE("mounts: a bind is a slave of the host's mount, and gives nothing back") {
+  if (test::skip_unless_root()) return;
   const Trial trial{.mounts = bind_entry(kSource, "/m", R"("rbind")"),
                     .prepare =
                         [] {
@@ -287,6 +311,7 @@ TEST_CASE("mounts: a bind is a slave of the host's mount, and gives nothing back
 }
 
 TEST_CASE("mounts: a bind gets the propagation that it asks for, also where the root is shared") {
+  if (test::skip_unless_root()) return;
   const auto run = [](const std::string& words, std::uint64_t root) {
     const Trial trial{
         .mounts = bind_entry(kSource, "/m", words), .propagation = root, .prepare = [] {

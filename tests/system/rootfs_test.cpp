@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "../scratch.hpp"
 #include "sandbox.hpp"
 #include "sys/file.hpp"
 
@@ -56,6 +57,7 @@ std::string propagation_of_root(std::uint64_t propagation) {
 }  // namespace
 
 TEST_CASE("rootfs: it becomes the root and nothing else of the host is left") {
+  if (test::skip_unless_root()) return;
   for (const std::uint64_t more : {0, CLONE_NEWUSER, CLONE_NEWPID}) {
     CHECK(test::on_machine([&] {
             test::write(kRoot + "/file", "inside");
@@ -74,6 +76,7 @@ TEST_CASE("rootfs: it becomes the root and nothing else of the host is left") {
 }
 
 TEST_CASE("rootfs: what is mounted below it comes along") {
+  if (test::skip_unless_root()) return;
   CHECK(test::on_machine([] {
           std::filesystem::create_directories(kRoot + "/below");
           test::mount("deep", kRoot + "/below", "tmpfs", 0);
@@ -85,6 +88,7 @@ TEST_CASE("rootfs: what is mounted below it comes along") {
 }
 
 TEST_CASE("rootfs: read-only concerns the root, and not what is mounted below it") {
+  if (test::skip_unless_root()) return;
   CHECK(test::on_machine([] {
           std::filesystem::create_directories(kRoot + "/below");
           test::mount("deep", kRoot + "/below", "tmpfs", MS_NODEV);
@@ -98,6 +102,7 @@ TEST_CASE("rootfs: read-only concerns the root, and not what is mounted below it
 }
 
 TEST_CASE("rootfs: it stays writable until the end") {
+  if (test::skip_unless_root()) return;
   CHECK(test::on_machine([] {
           const rootfs::Plan plan{.path = kRoot, .readonly = true};
           std::filesystem::create_directories(kRoot);
@@ -118,6 +123,7 @@ TEST_CASE("rootfs: it stays writable until the end") {
 }
 
 TEST_CASE("rootfs: the root gets the propagation that the config asks for") {
+  if (test::skip_unless_root()) return;
   CHECK(propagation_of_root(0).empty());
   CHECK(propagation_of_root(MS_PRIVATE).empty());
   CHECK(propagation_of_root(MS_PRIVATE | MS_REC).empty());
@@ -130,6 +136,7 @@ TEST_CASE("rootfs: the root gets the propagation that the config asks for") {
 }
 
 TEST_CASE("rootfs: a mount in the container never reaches the host, even from a shared root") {
+  if (test::skip_unless_root()) return;
   for (const std::uint64_t propagation : {0, MS_SHARED | MS_REC, MS_SLAVE | MS_REC}) {
     CHECK(test::on_machine([&] {
             std::filesystem::create_directories(kRoot + "/m");
@@ -148,6 +155,7 @@ TEST_CASE("rootfs: a mount in the container never reaches the host, even from a 
 }
 
 TEST_CASE("rootfs: without pivot_root the host's procfs and sysfs are gone from the namespace") {
+  if (test::skip_unless_root()) return;
   CHECK(test::on_machine([] {
           test::write(kRoot + "/file", "inside");
           std::filesystem::create_directories(kRoot + "/proc");
@@ -162,6 +170,7 @@ TEST_CASE("rootfs: without pivot_root the host's procfs and sysfs are gone from 
 }
 
 TEST_CASE("rootfs: what is no directory is refused with its name") {
+  if (test::skip_unless_root()) return;
   CHECK(attempt_to_open("/mnt/real") == "opened");
   CHECK(attempt_to_open("/mnt/none") ==
         "error: invalid rootfs: stat /mnt/none: no such file or directory");

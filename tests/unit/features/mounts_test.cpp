@@ -5,8 +5,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "features/mount_target.hpp"
-
 namespace tare::mounts {
 namespace {
 
@@ -314,15 +312,6 @@ TEST_CASE("mounts: each is explained with its entry, and with the reason where i
   CHECK(out.effects()[2].text.starts_with("bind /sys and all below it on /sys, rro: the host's"));
   CHECK(out.effects()[3].text == "change the options of what is mounted on /run, noexec");
   CHECK(out.effects()[3].field == "/mounts/3");
-}
-
-TEST_CASE("mount target: /proc is told from what only begins like it", "[mount_target]") {
-  CHECK(mount_target::is_in_proc("/proc"));
-  CHECK(mount_target::is_in_proc("/proc/1"));
-  CHECK_FALSE(mount_target::is_in_proc("/process"));
-  CHECK_FALSE(mount_target::is_in_proc("/"));
-  CHECK_FALSE(mount_target::may_cover("/proc"));
-  CHECK_FALSE(mount_target::may_cover("/proc/uptime/"));
 }
 
 }  // namespace tare::mounts

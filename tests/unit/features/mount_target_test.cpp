@@ -1,0 +1,125 @@
+#include "features/mount_target.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "../../scratch.hpp"
+#include "tare/error.hpp"
+
+namespace tare::mount_target {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A root with a canary beside it.
+struct Tree {
+  test::Scratch scratch{};
+  sys::Root root{make_root()};
+
+  std::string path(const std::string& inside) const { return scratch.path("root" + inside); }
+  sys::Fd make_root() const {
+    fs::create_directories(scratch.path("canary"));
+    fs::create_directories(scratch.path("root"));
+    return sys::open_at(scratch.fd(), "root", O_PATH | O_DIRECTORY);
+  }
+  bool is(const sys::Fd& fd, const std::string& inside) const {
+    const struct stat found = sys::status(fd);
+    struct stat there {};
+    return ::lstat(path(inside).c_str(), &there) == 0 && found.st_dev == there.st_dev &&
+           found.st_ino == there.st_ino;
+  }
+  bool canary_is_empty() const { return fs::is_empty(scratch.path("canary")); }
+};
+
+std::string refusal(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return "nothing was refused";
+}
+
+}  // namespace
+
+TEST_CASE("mount target: /proc is told from what only begins like it", "[mount_target]") {
+  CHECK(is_in_proc("/proc"));
+  CHECK(is_in_proc("/proc/1"));
+  CHECK_FALSE(is_in_proc("/process"));
+  CHECK_FALSE(is_in_proc("/"));
+  CHECK_FALSE(is_in_proc(""));
+}
+
+TEST_CASE("mount target: the harmless files are named whole", "[mount_target]") {
+  CHECK(may_cover("/proc/uptime"));
+  CHECK_FALSE(may_cover("/proc"));
+  CHECK_FALSE(may_cover("/proc/uptime/"));
+  CHECK_FALSE(may_cover("/proc/sys/kernel"));
+}
+
+TEST_CASE("mount target: an attempt reads as callers look for it", "[mount_target]") {
+  CHECK(attempt("/a", "/b") == "error mounting \"/a\" to rootfs at \"/b\"");
+}
+
+TEST_CASE("mount target: what is there is found, and what is not is made", "[mount_target]") {
+  const Tree tree;
+  fs::create_directories(tree.path("/there"));
+  const Target there = open(tree.root, "/there", true);
+  CHECK(there.existed);
+  CHECK(tree.is(there.fd, "/there"));
+  const Target directory = open(tree.root, "/new/directory", true);
+  CHECK_FALSE(directory.existed);
+  CHECK(fs::is_directory(tree.path("/new/directory")));
+  CHECK(tree.is(directory.fd, "/new/directory"));
+  const Target file = open(tree.root, "/other/file", false);
+  CHECK_FALSE(file.existed);
+  CHECK(fs::is_regular_file(tree.path("/other/file")));
+  CHECK(tree.is(file.fd, "/other/file"));
+}
+
+TEST_CASE("mount target: links lead within the root, dangling ones too", "[mount_target]") {
+  const Tree tree;
+  fs::create_directory_symlink(tree.scratch.path("canary"), tree.path("/absolute"));
+  fs::create_directory_symlink("../../canary", tree.path("/relative"));
+  for (const char* place : {"/absolute/x", "/relative/x"}) {
+    const Target target = open(tree.root, place, true);
+    CHECK_FALSE(target.existed);
+    CHECK(tree.canary_is_empty());
+  }
+  CHECK(fs::is_directory(tree.path("/canary/x")));
+}
+
+TEST_CASE("mount target: a link to the root or to /proc is refused, one elsewhere is not",
+          "[mount_target]") {
+  const Tree tree;
+  fs::create_directories(tree.path("/proc/self"));
+  fs::create_directories(tree.path("/data"));
+  fs::create_directory_symlink("/", tree.path("/to-root"));
+  fs::create_directory_symlink("proc", tree.path("/to-proc"));
+  fs::create_directory_symlink("data", tree.path("/to-data"));
+  CHECK(refusal([&] { open(tree.root, "/to-root", true); }) ==
+        "mountpoint \"/to-root\" is on the top of rootfs");
+  CHECK(refusal([&] { open(tree.root, "/to-proc", true); }) ==
+        "\"/to-proc\" cannot be mounted because it is inside /proc");
+  CHECK(tree.is(open(tree.root, "/to-data", true).fd, "/data"));
+}
+
+TEST_CASE("mount target: an ordinary directory is one in every component", "[mount_target]") {
+  const Tree tree;
+  fs::create_directories(tree.path("/real/proc"));
+  fs::create_directory_symlink("real", tree.path("/linked"));
+  fs::create_directory_symlink("none", tree.path("/dangling"));
+  sys::make_node(tree.root.fd(), "file", S_IFREG | 0600, 0);
+  const std::string refused = "filesystem \"proc\" must be mounted on ordinary directory";
+  for (const char* place : {"/linked/proc", "/dangling", "/linked", "/file", "/file/proc"}) {
+    CHECK(refusal([&] { open_ordinary(tree.root, place, "proc"); }) == refused);
+  }
+  CHECK_FALSE(fs::exists(tree.path("/none")));
+  CHECK(tree.is(open_ordinary(tree.root, "/real/proc", "proc"), "/real/proc"));
+  CHECK(tree.is(open_ordinary(tree.root, "/a/b/c", "proc"), "/a/b/c"));
+}
+
+}  // namespace tare::mount_target

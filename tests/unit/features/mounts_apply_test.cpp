@@ -1,0 +1,70 @@
+#include <fcntl.h>
+
+#include <catch2/catch.hpp>
+
+#include "../../scratch.hpp"
+#include "features/mounts.hpp"
+
+namespace tare::mounts {
+namespace {
+
+// What an Error says, and the field that it blames.
+std::string failure(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.field() + " " + error.message();
+  }
+  return "nothing failed";
+}
+
+sys::Root root_of(const test::Scratch& scratch) {
+  return sys::Root(sys::open_at(scratch.fd(), ".", O_PATH | O_DIRECTORY));
+}
+
+}  // namespace
+
+TEST_CASE("mounts: the parent opens binds only, and has an entry for each mount", "[mounts]") {
+  const Plan plan{.mounts = {{.kind = Kind::filesystem, .destination = "/p", .type = "proc"},
+                             {.kind = Kind::inner_bind, .destination = "/d", .source = "/x"},
+                             {.kind = Kind::remount, .destination = "/p"}}};
+  const Sources sources = open_in_parent(plan);
+  REQUIRE(sources.size() == 3);
+  for (const sys::Fd& source : sources) CHECK_FALSE(source);
+  CHECK(open_in_parent({}).empty());
+}
+
+TEST_CASE("mounts: a source that cannot be opened is told with its mount and field", "[mounts]") {
+  const Plan plan{.mounts = {{.kind = Kind::bind,
+                              .destination = "/d",
+                              .source = "/none/of/this",
+                              .pointer = "/mounts/0"}}};
+  CHECK(failure([&] { open_in_parent(plan); })
+            .starts_with("/mounts/0 error mounting \"/none/of/this\" to rootfs at \"/d\": "
+                         "open_tree /none/of/this: "));
+}
+
+TEST_CASE("mounts: what init cannot find is told with its mount and field", "[mounts]") {
+  const test::Scratch scratch;
+  const sys::Root root = root_of(scratch);
+  for (const Kind kind : {Kind::inner_bind, Kind::remount}) {
+    const Plan plan{
+        .mounts = {
+            {.kind = kind, .destination = "/none", .source = "/none", .pointer = "/mounts/0"}}};
+    const std::string said = failure([&] { apply_in_init(plan, root, Sources(1)); });
+    CHECK(
+        said.starts_with("/mounts/0 error mounting \"/none\" to rootfs at \"/none\": open /none"));
+    CHECK(said.ends_with("no such file or directory"));
+  }
+}
+
+TEST_CASE("mounts: without mounts nothing is made and /dev is the rootfs's", "[mounts]") {
+  const test::Scratch scratch;
+  const Made made = apply_in_init({}, root_of(scratch), {});
+  CHECK_FALSE(made.dev);
+  CHECK_FALSE(made.devpts);
+  CHECK(made.late_readonly.empty());
+  CHECK_NOTHROW(finish_in_init(made));
+}
+
+}  // namespace tare::mounts
