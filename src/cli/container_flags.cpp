@@ -32,7 +32,9 @@ int preserved_descriptors(const Arguments& arguments) {
   if (asked > kMaxDescriptors) {
     throw Error(ErrorKind::usage, "--preserve-fds: more descriptors than can be open");
   }
-  return asked + passed_descriptors(variable("LISTEN_FDS"), variable("LISTEN_PID"), sys::own_pid());
+  const std::optional<std::string_view> passed = variable("LISTEN_FDS");
+  if (!passed) return asked;
+  return asked + passed_descriptors(passed, variable("LISTEN_PID"), sys::own_pid());
 }
 
 CreateRequest create_request(const Arguments& arguments, const GlobalOptions& global) {

@@ -1,3 +1,6 @@
+// create: everything up to the point where the program would start, as runtime.md defines it.
+// Called by engines as conmon and containerd's shim do, which read the pid file and wait for the
+// process themselves.
 #include <fmt/core.h>
 
 #include <array>

@@ -1,3 +1,4 @@
+// delete: containerd's shim and podman force it, whatever is left of the container.
 #include <array>
 
 #include "cli/command.hpp"

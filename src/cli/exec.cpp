@@ -1,3 +1,5 @@
+// exec: one more process in a container. CRI-O calls it in the foreground and registers our pid as
+// the process's; the shim and conmon call it detached, with a process file.
 #include "cli/exec.hpp"
 
 #include <fmt/core.h>

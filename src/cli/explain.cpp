@@ -1,3 +1,4 @@
+// explain: the decisions of create without their effects. No other runtime has it.
 #include <array>
 
 #include "cli/absolute.hpp"

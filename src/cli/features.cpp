@@ -1,3 +1,4 @@
+// features: containerd and dockerd ask for it once, and choose by it what they put into a config.
 #include "cli/command.hpp"
 
 namespace tare::cli {

@@ -1,3 +1,4 @@
+// kill: engines send numbers, people send names. An engine may call without any environment.
 #include <array>
 
 #include "cli/command.hpp"

@@ -1,3 +1,5 @@
+// list: every container below the root. One that cannot be read is reported and does not hide the
+// rest.
 #include "cli/list.hpp"
 
 #include <fcntl.h>

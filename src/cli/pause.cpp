@@ -1,3 +1,4 @@
+// pause: the cgroup is frozen; nothing in it notices.
 #include "cli/command.hpp"
 
 namespace tare::cli {

@@ -1,3 +1,4 @@
+// ps: ps(1) knows the columns, the cgroup knows the processes.
 #include "cli/ps.hpp"
 
 #include <fmt/core.h>

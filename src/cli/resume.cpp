@@ -1,3 +1,4 @@
+// resume: the cgroup is thawed.
 #include "cli/command.hpp"
 
 namespace tare::cli {

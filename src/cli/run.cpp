@@ -1,3 +1,5 @@
+// run: create and start, and to stand between the caller and the process until that has ended.
+// BuildKit takes the exit code for that of its build step.
 #include <fmt/core.h>
 
 #include <array>

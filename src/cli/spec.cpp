@@ -1,3 +1,4 @@
+// spec: a config.json for a plain root filesystem, to be edited by hand.
 #include <fcntl.h>
 
 #include <array>

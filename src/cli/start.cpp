@@ -1,3 +1,4 @@
+// start: the process goes through the gate where create left it.
 #include "cli/command.hpp"
 
 namespace tare::cli {

@@ -1,3 +1,4 @@
+// state: what runtime.md calls the state, in the form of runc, which CRI-O and BuildKit decode.
 #include "cli/command.hpp"
 #include "state/record.hpp"
 
