@@ -233,9 +233,13 @@ Spec read(const Reader& linux_object) {
 }
 
 Spec read_resources(const Reader& resources) {
-  constexpr std::string_view kWhy = "this version of tare does not limit it";
-  for (const std::string_view field : {"blockIO", "hugepageLimits", "rdma", "network"}) {
-    resources.refuse(field, kWhy);
+  constexpr std::pair<std::string_view, std::string_view> kLater[] = {
+      {"blockIO", "this version of tare does not use the io controller"},
+      {"hugepageLimits", "this version of tare does not use the hugetlb controller"},
+      {"rdma", "this version of tare does not use the rdma controller"},
+      {"network", "cgroup v2 has no controller for it"}};
+  for (const auto& [field, why] : kLater) {
+    resources.refuse(field, why);
   }
   Spec spec;
   if (const std::optional<Reader> pids = resources.find("pids")) read_pids(*pids, spec);
@@ -274,7 +278,8 @@ Plan plan(const Spec& spec, const cgroup::Plan& cgroup, const Host& host) {
     throw error;
   }
   std::ranges::sort(plan.controllers);
-  plan.controllers.erase(std::ranges::unique(plan.controllers).begin(), plan.controllers.end());
+  plan.controllers.erase(std::unique(plan.controllers.begin(), plan.controllers.end()),
+                         plan.controllers.end());
   if (!plan.writes.empty()) plan.checks = spec.checks;
   return plan;
 }

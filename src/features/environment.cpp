@@ -127,6 +127,8 @@ std::string check_given_path(const std::string& name) {
     fail_to_find(name, error.errno_value(), ": stat " + name);
   }
   const int number = check_program(name, found);
+  // execve(2) says EACCES of a directory, and callers make 126 of that text, which is right.
+  if (number == EISDIR) fail_to_find(name, EACCES, ": is a directory");
   if (number != 0) fail_to_find(name, number, "");
   return name;
 }

@@ -9,15 +9,20 @@
 namespace tare::stages {
 namespace {
 
-// In the joiner: joins, makes the child, and tells the parent of it. Gives the joiner's exit status.
-int join_and_clone(const InitEnd& channel, std::uint64_t namespaces, const std::function<void()>& join,
+// In the joiner: joins, makes the child, and tells the parent of it. Gives the joiner's exit
+// status.
+int join_and_clone(InitEnd& channel, std::uint64_t namespaces, const std::function<void()>& join,
                    const std::function<int()>& body) {
   try {
     join();
     const sys::Child child = sys::clone_process({.namespaces = namespaces, .sibling = true});
-    if (child.pid == 0) return body();
-    // The joiner is in its old pid namespace still (setns changes it for children only), so this pid is
-    // the one that the parent knows.
+    if (child.pid == 0) {
+      // Or the parent could not see the end of a joiner that is killed before it has told.
+      channel.close();
+      return body();
+    }
+    // The joiner is in its old pid namespace still (setns changes it for children only), so this
+    // pid is the one that the parent knows.
     channel.send(FromInit::joined, std::to_string(child.pid), child.pidfd);
     return 0;
   } catch (const Error& error) {
@@ -38,11 +43,12 @@ sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::fun
     return join_and_clone(to_parent, request.namespaces, join, body);
   });
   to_parent.close();
-  const Request answer = from_joiner.receive();
+  // Its word is kept by the socket, so it can be reaped first, whatever that word is.
   sys::wait_for(joiner.pidfd);
-  sys::Child child{.pidfd = sys::duplicate(answer.attached)};
+  Request answer = from_joiner.receive();
+  sys::Child child{.pidfd = std::move(answer.attached)};
   std::from_chars(answer.text.data(), answer.text.data() + answer.text.size(), child.pid);
-  if (answer.kind != FromInit::joined || child.pid <= 0) {
+  if (answer.kind != FromInit::joined || child.pid <= 0 || !child.pidfd) {
     throw Error(ErrorKind::internal, "the process that joins namespaces died without a word");
   }
   return child;

@@ -72,7 +72,7 @@ sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
 }
 
 InitTools open_tools(const CreateRequest& request, const Plan& plan, const Record& record,
-                     sys::Fd channel, sys::Fd gate) {
+                     sys::Fd channel, start_gate::Gate gate) {
   InitTools tools{
       .payload = {.channel = InitEnd(std::move(channel)),
                   .gate = std::move(gate),
@@ -185,7 +185,8 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
                sys::Fd far) {
   const Plan& plan = made.bundle.plan;
   const sys::Fd cgroup = make_cgroup(plan, made.undo);
-  sys::Fd gate = start == Start::later ? start_gate::make(made.directory.fd()) : sys::Fd();
+  start_gate::Gate gate;
+  if (start == Start::later) gate = start_gate::make(made.directory.fd());
   InitTools tools = open_tools(request, plan, made.record, std::move(far), std::move(gate));
   undo_hooks(made);
   made.init = spawn_init(made, tools, cgroup);

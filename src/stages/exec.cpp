@@ -7,7 +7,9 @@
 
 #include <cerrno>
 
+#include "features/stdio.hpp"
 #include "stages/birth.hpp"
+#include "stages/foreground.hpp"
 #include "stages/handover.hpp"
 #include "stages/lifecycle.hpp"
 #include "stages/payload.hpp"
@@ -118,7 +120,7 @@ int exec_main(const ProcessPlan& plan, ExecTools& tools) noexcept {
     }
     become_payload(plan, tools.payload);
   } catch (const Error& error) {
-    return report_failure(tools.payload.channel, error);
+    return report_failure(tools.payload, error);
   }
 }
 
@@ -140,6 +142,7 @@ void enter_container(const ProcessPlan& plan, ExecTools& tools) {
     sys::set_uid(0);
   }
   environment::make_directory_in_init(plan.environment, container_root());
+  stdio::apply(plan.credentials.uid);
   capabilities::narrow(plan.capabilities, still_needed(plan));
   tools.payload.narrowed = true;
   // Last: a change of ids sets it anew, to what /proc/sys/fs/suid_dumpable says.
@@ -161,13 +164,17 @@ sys::Child spawn_process(const ProcessPlan& plan, ExecTools& tools, ParentEnd& c
 
 // Answers what the process asks for until it is ready, then lets it go and awaits its execve.
 std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd& channel,
-                                             const sys::Child& process,
+                                             const sys::Child& process, bool attended,
                                              const state::ContainerDirectory& directory) {
   std::optional<sys::Fd> console;
   for (bool ready = false;;) {
     Request request = channel.receive();
     switch (request.kind) {
-      case FromInit::console: console = std::move(request.attached); break;
+      case FromInit::console:
+        // Before the payload runs, so that it never sees another size.
+        if (attended) take_over_size(request.attached);
+        console = std::move(request.attached);
+        break;
       case FromInit::need_limits:
         rlimits::apply(plan.rlimits, process.pid);
         channel.send(ToInit::limits_set);
@@ -229,6 +236,9 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
 
 Added add_process(const ExecRequest& request) {
   Found found = find_container(request);
+  // Everything is read, and the pidfd cannot come to mean another: a paused container's resume must
+  // not wait for this.
+  found.directory.unlock();
   const ProcessPlan plan = plan_exec(request, found.intent, found.record);
   check_console(plan.terminal.enabled, !request.console_socket.empty(), request.detach);
   return in_context([] { return "unable to start container process"; }, [&] {
@@ -251,7 +261,8 @@ Added add_process(const ExecRequest& request) {
     });
     tools.payload.channel.close();
     oom_score::apply_in_parent(plan.oom_score, added.process.pid);
-    added.console = attend_until_executed(plan, channel, added.process, found.directory);
+    added.console = attend_until_executed(plan, channel, added.process,
+                                          !request.detach, found.directory);
     hand_over_process(added.process, request.pid_file, request.pidfd_socket, undo);
     undo.commit();
     return added;

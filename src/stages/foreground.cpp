@@ -115,6 +115,8 @@ class Console {
         outward_(master_, output_) {
     sys::set_nonblocking(master_);
     if (sys::is_terminal(sys::FdRef(0))) raw_.emplace(sys::FdRef(0));
+    // It may have changed since the last time that somebody looked.
+    resize();
   }
 
   Copy& inward() noexcept { return inward_; }

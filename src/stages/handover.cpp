@@ -24,11 +24,17 @@ void write_pid_file(const std::string& path, pid_t pid, Undo& undo) {
   const FileName file = split(path);
   const sys::Fd directory = sys::open_at(sys::FdRef::cwd(), file.directory, O_PATH | O_DIRECTORY);
   const std::string temporary = "." + file.name;
+  // A runtime that was killed may have left its own there.
+  sys::remove_file(directory, temporary);
   const sys::Fd out =
       sys::open_at(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
-  undo.add([path] { sys::remove_file(sys::FdRef::cwd(), path); });
+  Undo unfinished;
+  unfinished.add([&] { sys::remove_file(directory, temporary); });
   sys::write_all(out, std::to_string(pid));
   sys::rename_file(directory, temporary, file.name);
+  unfinished.commit();
+  // Not before: until the rename, a file of that name is somebody else's.
+  undo.add([path] { sys::remove_file(sys::FdRef::cwd(), path); });
 }
 
 // cgroup v2 counts the kills in memory.events: "oom_kill 1".
@@ -58,10 +64,11 @@ void check_console(bool terminal, bool has_socket, bool detached) {
 void hand_over_process(const sys::Child& process, const std::string& pid_file,
                        const std::string& pidfd_socket, Undo& undo) {
   if (!pidfd_socket.empty()) {
-    in_context([] { return "pidfd socket"; }, [&] {
-      const sys::Fd socket = sys::connect_unix(pidfd_socket);
-      sys::send_message(socket, "pidfd", process.pidfd);
-    });
+    in_context([] { return "pidfd socket"; },
+               [&] {
+                 const sys::Fd socket = sys::connect_unix(pidfd_socket);
+                 sys::send_message(socket, "pidfd", process.pidfd);
+               });
   }
   if (!pid_file.empty()) {
     in_context([] { return "pid file"; }, [&] { write_pid_file(pid_file, process.pid, undo); });
@@ -70,9 +77,8 @@ void hand_over_process(const sys::Child& process, const std::string& pid_file,
 
 InitProcess identity_of(const sys::Child& process) {
   const sys::ProcessIdentity identity = sys::identify(process.pid, process.pidfd);
-  return {.pid = process.pid,
-          .pidfs_inode = identity.pidfs_inode,
-          .start_time = identity.start_time};
+  return {
+      .pid = process.pid, .pidfs_inode = identity.pidfs_inode, .start_time = identity.start_time};
 }
 
 Error death_of_init(const sys::Child& process, const std::string& cgroup_directory) {

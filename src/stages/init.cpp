@@ -106,7 +106,7 @@ int init_main(const Plan& plan, InitTools& tools) noexcept {
     set_up(plan, tools);
     become_payload(plan.process, tools.payload);
   } catch (const Error& error) {
-    return report_failure(tools.payload.channel, error);
+    return report_failure(tools.payload, error);
   }
 }
 

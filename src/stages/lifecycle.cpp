@@ -130,7 +130,14 @@ void start(const GlobalOptions& global, const std::string& id) {
   if (!start_gate::open_and_await(directory.fd())) {
     throw wrong_state("cannot start a container that has stopped");
   }
-  if (record.has_poststart) stages::run_poststart(directory, record);
+  if (!record.has_poststart) return;
+  try {
+    stages::run_poststart(directory, record);
+  } catch (const Error&) {
+    // config.md, "Hooks": the container is stopped with it.
+    stages::kill_and_await(record, record.cgroup_directory);
+    throw;
+  }
 }
 
 void kill(const GlobalOptions& global, const std::string& id, int signal, bool all) {

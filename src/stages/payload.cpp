@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "state/start_gate.hpp"
+#include "features/stdio.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
@@ -19,7 +19,7 @@ constexpr int kFirstAfterStdio = 3;
 // caller likes), so nothing of the host may be left open: CVE-2024-21626 was a directory of the host.
 void close_what_is_ours(const PayloadTools& tools) {
   sys::close_from(kFirstAfterStdio + tools.preserve_fds,
-                  {tools.channel.fd().number(), tools.gate.number()});
+                  {tools.channel.fd().number(), tools.gate.go.number(), tools.gate.answer.number()});
   for (int fd = kFirstAfterStdio; fd < kFirstAfterStdio + tools.preserve_fds; ++fd) {
     sys::keep_across_exec(sys::FdRef(fd));
   }
@@ -83,7 +83,10 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with it,
   // last, so that it need not allow what set-up does (seccomp(2), SECCOMP_SET_MODE_FILTER).
   const bool early_filter = filter && !plan.no_new_privileges.enabled;
-  if (!tools.narrowed) capabilities::narrow(plan.capabilities, needed_by_payload(plan));
+  if (!tools.narrowed) {
+    stdio::apply(plan.credentials.uid);
+    capabilities::narrow(plan.capabilities, needed_by_payload(plan));
+  }
   capabilities::keep_across_user_change();
   if (early_filter) seccomp::load(*filter);
   credentials::apply(plan.credentials);
@@ -101,15 +104,16 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   throw environment::explain_exec_failure(path, number);
 }
 
-int report_failure(const InitEnd& channel, const Error& error) noexcept {
-  if (channel.is_open()) {
-    channel.send_failure(error);
+int report_failure(const PayloadTools& tools, const Error& error) noexcept {
+  if (tools.channel.is_open()) {
+    tools.channel.send_failure(error);
     return 1;
   }
   try {
-    sys::write_all(sys::FdRef(2), error.message() + "\n");
+    start_gate::answer(tools.gate, error);
   } catch (const Error&) {
-    // Nobody is left to tell: the exit status has to do.
+    // The filter forbids it: the exit status has to do.
+    return 126;
   }
   return error.errno_value() == ENOENT ? 127 : 126;
 }

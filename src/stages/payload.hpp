@@ -6,6 +6,7 @@
 
 #include "features/all.hpp"
 #include "stages/protocol.hpp"
+#include "state/start_gate.hpp"
 #include "sys/fd.hpp"
 
 namespace tare::stages {
@@ -13,7 +14,7 @@ namespace tare::stages {
 /// What the process brings along.
 struct PayloadTools {
   InitEnd channel;
-  sys::Fd gate{};                    ///< the start gate; empty: the payload goes at Proceed
+  start_gate::Gate gate{};           ///< empty: the payload goes at Proceed
   bool narrowed = false;             ///< capabilities were narrowed already, by a joiner
   int preserve_fds = 0;              ///< descriptors 3 to 3 + n - 1 are the payload's
   std::vector<hooks::Hook> hooks{};  ///< startContainer
@@ -28,8 +29,8 @@ capabilities::Set needed_by_payload(const ProcessPlan& plan);
 [[noreturn]] void become_payload(const ProcessPlan& plan, PayloadTools& tools);
 
 /// What a process that failed leaves with: its error goes to the parent or, when that has gone, to
-/// stderr, which is the container's. Gives the exit status: 127 where a file was not found, 126 where it
-/// could not be executed, as a shell has it.
-int report_failure(const InitEnd& channel, const Error& error) noexcept;
+/// whoever opened the gate. Gives the exit status: 127 where a file was not found, 126 where it could
+/// not be executed, as a shell has it.
+int report_failure(const PayloadTools& tools, const Error& error) noexcept;
 
 }  // namespace tare::stages

@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view kOrder = "JMCHLSR";
 
 // The largest message is a seccomp filter: the kernel allows 4,096 instructions of 8 bytes.
-constexpr std::size_t kMaxMessage = 256U << 10U;
+constexpr std::size_t kMaxMessage = 64U << 10U;
 
 std::string message(char kind, std::string_view text) {
   std::string bytes(1, kind);

@@ -7,25 +7,37 @@
 
 #include "sys/fifo.hpp"
 #include "sys/file.hpp"
-#include "tare/error.hpp"
 
 namespace tare::start_gate {
 namespace {
 
 constexpr char kName[] = "gate";
+constexpr char kAnswerName[] = "answer";
+constexpr int kReadAnswer = O_RDONLY | O_NONBLOCK | O_NOFOLLOW;
+
+// What fits into a FIFO, whose size is 16 pages.
+constexpr std::size_t kMaxAnswer = 64U << 10U;
+
+sys::Fd make_fifo(sys::FdRef directory, const char* name) {
+  if (!sys::make_node(directory, name, S_IFIFO | 0600, 0)) {
+    throw Error(ErrorKind::internal, "there is a start gate already");
+  }
+  // For reading and writing: so a prober or a starter that goes away is no end of file for init.
+  return sys::open_at(directory, name, O_RDWR | O_NOFOLLOW);
+}
 
 }  // namespace
 
-sys::Fd make(sys::FdRef directory) {
-  if (!sys::make_node(directory, kName, S_IFIFO | 0600, 0)) {
-    throw Error(ErrorKind::internal, "there is a start gate already");
-  }
-  // For writing as well: so a prober or a starter that goes away is no end of file for init.
-  return sys::open_at(directory, kName, O_RDWR | O_NOFOLLOW);
+Gate make(sys::FdRef directory) {
+  return {.go = make_fifo(directory, kName), .answer = make_fifo(directory, kAnswerName)};
 }
 
-void await(sys::FdRef gate) {
-  sys::read_byte(gate);
+void await(const Gate& gate) {
+  sys::read_byte(gate.go);
+}
+
+void answer(const Gate& gate, const Error& error) {
+  sys::write_all(gate.answer, error.encode().substr(0, kMaxAnswer));
 }
 
 bool is_closed(sys::FdRef directory) {
@@ -33,9 +45,13 @@ bool is_closed(sys::FdRef directory) {
 }
 
 bool open_and_await(sys::FdRef directory) {
+  // Open before init is let go, so that an answer outlives it.
+  const std::optional<sys::Fd> answer = sys::find_at(directory, kAnswerName, kReadAnswer);
   const std::optional<sys::Fd> writer = sys::find_read_fifo(directory, kName);
-  if (!writer || !sys::write_byte(*writer)) return false;
+  if (!answer || !writer || !sys::write_byte(*writer)) return false;
   sys::await_no_reader(*writer);
+  const std::string text = sys::read_all(*answer, kMaxAnswer);
+  if (!text.empty()) throw Error::decode(text);
   return true;
 }
 

@@ -16,6 +16,7 @@ constexpr char kIntent[] = "intent";
 constexpr char kRecord[] = "state";
 constexpr char kNewRecord[] = "state.new";
 constexpr char kGate[] = "gate";
+constexpr char kAnswer[] = "answer";
 constexpr char kSeccomp[] = "seccomp";
 // No id has an @ in it.
 constexpr char kSeccompCache[] = "@seccomp";
@@ -147,7 +148,7 @@ std::string ContainerDirectory::read_seccomp() const {
 
 void ContainerDirectory::remove() const {
   // Nothing else is ours to remove; if it is there, rmdir says that the directory is not empty.
-  for (const char* name : {kRecord, kNewRecord, kGate, kSeccomp, kIntent}) {
+  for (const char* name : {kRecord, kNewRecord, kGate, kAnswer, kSeccomp, kIntent}) {
     sys::remove_file(directory_, name);
   }
   // Removed before: what has the name now is somebody else's.
