@@ -82,7 +82,7 @@ def test_the_first_argument_is_the_name_of_the_program_as_given(box):
 NOT_RUN = {
     "nonesuch": 'exec: "nonesuch": executable file not found in $PATH',
     "/nonexistent": "no such file or directory",
-    "/etc": "permission denied",
+    "/etc": "permission denied|is a directory",  # Go's words, before and since 1.20
     "/etc/passwd": "permission denied",
     "": "",
 }
@@ -102,7 +102,8 @@ def test_a_program_that_cannot_be_run_fails_the_command_and_leaves_nothing(box, 
 @pytest.mark.parametrize("program", [name for name in NOT_RUN if name])
 def test_the_words_for_a_program_that_cannot_be_run(box, program):
     box.args(program)
-    assert NOT_RUN[program] in box.run().fails().said
+    said = box.run().fails().said
+    assert any(words in said for words in NOT_RUN[program].split("|"))
 
 
 def test_a_script_with_a_missing_interpreter_is_an_error(box):
