@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "cli/commit.hpp"
+
 namespace tare::cli {
 namespace {
 
@@ -55,7 +57,7 @@ std::string command_help(std::string_view program, const Command& command) {
 
 std::string version_text(std::string_view program) {
   return fmt::format("{} version {}\ncommit: {}\nspec: 1.3.0\nlibseccomp: {}.{}.{}\n", program,
-                     TARE_VERSION, TARE_COMMIT, SCMP_VER_MAJOR, SCMP_VER_MINOR, SCMP_VER_MICRO);
+                     TARE_VERSION, kCommit, SCMP_VER_MAJOR, SCMP_VER_MINOR, SCMP_VER_MICRO);
 }
 
 }  // namespace tare::cli
