@@ -165,6 +165,19 @@ TEST_CASE("capabilities: the caller's ambient and inheritable ones are gone", "[
         }) == "Bnd=20 Prm=2020 Eff=0 Inh=0 Amb=0");
 }
 
+TEST_CASE("capabilities: one that may be ambient is not unless it was asked for",
+          "[capabilities]") {
+  if (test::skip_unless_root()) return;
+  CHECK(test::in_child(0, [] {
+          sys::CapabilitySets own = sys::own_capabilities();
+          own.inheritable = kKill;
+          sys::set_capabilities(own);
+          sys::raise_ambient(CAP_KILL);
+          become({.bounding = kKill, .inheritable = kKill, .permitted = kKill}, 0);
+          return own_sets();
+        }) == "Bnd=20 Prm=20 Eff=0 Inh=20 Amb=0");
+}
+
 // CVE-2016-8867: ambient capabilities that nobody asked for kept a non-root user privileged.
 TEST_CASE("capabilities: a user who is not root loses on execve all that is not ambient",
           "[capabilities]") {
@@ -218,6 +231,9 @@ TEST_CASE("capabilities: once narrowed, only what is still needed is left", "[ca
   const Set needs = bit(CAP_SETUID) | bit(CAP_SETGID) | bit(CAP_SETPCAP);
   const auto narrowed = [](Set further) {
     return test::in_child(0, [further] {
+      sys::CapabilitySets own = sys::own_capabilities();
+      own.inheritable = kKill;
+      sys::set_capabilities(own);
       narrow(kUneven, further);
       return own_sets();
     });

@@ -140,6 +140,7 @@ TEST_CASE("a process that is gone is an error, not a hint", "[rlimits]") {
   const Error error = error_of(
       [&] { apply({.limits = {{.resource = RLIMIT_CORE, .soft = 0, .hard = 0}}}, child.pid); });
   CHECK(error.errno_value() == ESRCH);
+  CHECK(error.message().find("soft 0, hard 0") != std::string::npos);
   CHECK(error.hint().empty());
 }
 

@@ -76,7 +76,7 @@ TEST_CASE("the second time a filter comes from the cache", "[seccomp]") {
 
 TEST_CASE("every part of a plan counts for the cache", "[seccomp]") {
   const test::Scratch cache;
-  std::vector<Plan> plans(10, some_plan());
+  std::vector<Plan> plans(11, some_plan());
   plans[1].default_action = SCMP_ACT_LOG;
   plans[2].architectures.push_back(SCMP_ARCH_X86);
   plans[3].flags = 2;
@@ -86,6 +86,7 @@ TEST_CASE("every part of a plan counts for the cache", "[seccomp]") {
   plans[7].rules[0].arguments[0].index = 0;
   plans[8].rules[0].arguments[0].value_two = 1;
   plans[9].rules.push_back(plans[9].rules[0]);
+  plans[10].rules[0].names = {"mkdi", "rkill"};
   for (const Plan& plan : plans) CHECK(compile_cached(plan, cache.fd()) == compile(plan));
   CHECK(sys::list_directory(cache.fd()).size() == plans.size());
 }
