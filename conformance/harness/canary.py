@@ -1,6 +1,7 @@
 """Something outside of the rootfs that no container and no runtime has any business to touch."""
 
 import os
+import stat
 
 from harness.host import listing
 
@@ -22,7 +23,10 @@ class Canary:
         for path, _, names in os.walk(self.path):
             for name in names:
                 full = os.path.join(path, name)
-                contents[full] = os.readlink(full) if os.path.islink(full) else open(full).read()
+                # A runtime that was led astray leaves devices, which have no end.
+                if stat.S_ISREG(os.lstat(full).st_mode):
+                    with open(full, encoding="utf-8", errors="replace") as file:
+                        contents[full] = file.read()
         return listing(self.path), contents
 
     @property

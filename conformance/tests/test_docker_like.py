@@ -22,16 +22,28 @@ ALLOWED = (
     ("exec status.*gid", "any", "and that of the thread group"),
     ("exec status.NStgid", "any", "and that of the thread group"),
     ("exec status.Pid", "any", "and the pid in the status file"),
-    (f"{MASKED_FILES} *", "any", "a mask is a /dev/null; whose, the container's or the host's, is"
-     " the runtime's choice, and CVE-2025-31133 speaks for the host's"),
-    ("mount /proc/acpi super options", "any", "the mask of a directory is an empty read-only tmpfs"
-     " of any size, with the flag on the mount or on the file system"),
+    (
+        f"{MASKED_FILES} *",
+        "any",
+        "a mask is a /dev/null; whose, the container's or the host's, is"
+        " the runtime's choice, and CVE-2025-31133 speaks for the host's",
+    ),
+    (
+        "mount /proc/acpi super options",
+        "any",
+        "the mask of a directory is an empty read-only tmpfs"
+        " of any size, with the flag on the mount or on the file system",
+    ),
     ("mount /sys/firmware super options", "any", "the same"),
     ("mount /proc/acpi root", "any", "the same, when one tmpfs serves all masks"),
     ("mount /sys/firmware root", "any", "the same"),
     ("order of mounts", "any", "whether masks or read-only paths come first cannot be told"),
-    ("mount /sys super options", "any", "ro belongs to the mount; on the file system it would hold"
-     " for every mount of the same network namespace's sysfs"),
+    (
+        "mount /sys super options",
+        "any",
+        "ro belongs to the mount; on the file system it would hold"
+        " for every mount of the same network namespace's sysfs",
+    ),
     ("mount /sys/fs/cgroup source", "crun", "names the source by the type"),
     ("mount / options", "crun", "binds the rootfs without the flags of its file system"),
     ("mount /etc/* options", "crun", "binds without the flags of the source's file system"),
@@ -88,10 +100,31 @@ def sections(text):
 def flatten(facts):
     """The fields to compare, by name."""
     found = {f"status.{name}": facts["status"].get(name) for name in FIELDS_OF_STATUS}
-    for name in ("cwd", "umask", "groups", "env", "rlimits", "hostname", "domainname", "pid",
-                 "ppid", "sid", "pgid", "securebits", "seccomp", "dumpable", "pdeathsig", "nice",
-                 "personality", "scheduler", "ioprio", "blocked_signals", "ignored_signals",
-                 "cgroup", "oom_score_adj"):
+    for name in (
+        "cwd",
+        "umask",
+        "groups",
+        "env",
+        "rlimits",
+        "hostname",
+        "domainname",
+        "pid",
+        "ppid",
+        "sid",
+        "pgid",
+        "securebits",
+        "seccomp",
+        "dumpable",
+        "pdeathsig",
+        "nice",
+        "personality",
+        "scheduler",
+        "ioprio",
+        "blocked_signals",
+        "ignored_signals",
+        "cgroup",
+        "oom_score_adj",
+    ):
         found[name] = facts[name]
     found["fds"] = sorted(facts["fds"])
     # The scratch directory's device and path are those of the bundle, which is the same one.
@@ -149,10 +182,33 @@ def both(scratch, template, binary, kind):
 
 
 AREAS = {
-    "its process": ("status.", "cwd", "umask", "groups", "env", "rlimits", "pid", "ppid", "sid",
-                    "pgid", "securebits", "seccomp", "dumpable", "pdeathsig", "nice",
-                    "personality", "scheduler", "ioprio", "blocked_signals", "ignored_signals",
-                    "oom_score_adj", "fds", "id", "ulimit", "self"),
+    "its process": (
+        "status.",
+        "cwd",
+        "umask",
+        "groups",
+        "env",
+        "rlimits",
+        "pid",
+        "ppid",
+        "sid",
+        "pgid",
+        "securebits",
+        "seccomp",
+        "dumpable",
+        "pdeathsig",
+        "nice",
+        "personality",
+        "scheduler",
+        "ioprio",
+        "blocked_signals",
+        "ignored_signals",
+        "oom_score_adj",
+        "fds",
+        "id",
+        "ulimit",
+        "self",
+    ),
     "its mounts": ("mount ", "order of mounts", "set of mounts", "roots", "masked", "readonly"),
     "its devices": ("dev", "links"),
     "its names": ("names", "hostname", "domainname", "net", "sysctl"),
@@ -214,11 +270,25 @@ def test_the_capabilities_are_the_fourteen_of_docker(docker_box):
 def test_the_default_profile_allows_what_programs_do_and_refuses_what_administrators_do(docker_box):
     docker_box.args("/act")
     clone_newuser, clone_newns = 0x10000000, 0x20000
-    allowed_calls = [("getpid",), opening("/etc/passwd"), ("mkdirat", -100, "/made", 0o755),
-                     ("socket", 2, 1, 0), ("sched_yield",), ("umask", 0o22), ("personality", 0)]
-    refused = [("unshare", clone_newuser), ("unshare", clone_newns), ("mount", None, "/", None, 32),
-               ("bpf", 0, None, 0), ("add_key", "user", "a", "b", 1, -3),
-               ("personality", 0x1234), ("setns", 0, 0), ("open_tree", -100, "/", 1)]
+    allowed_calls = [
+        ("getpid",),
+        opening("/etc/passwd"),
+        ("mkdirat", -100, "/made", 0o755),
+        ("socket", 2, 1, 0),
+        ("sched_yield",),
+        ("umask", 0o22),
+        ("personality", 0),
+    ]
+    refused = [
+        ("unshare", clone_newuser),
+        ("unshare", clone_newns),
+        ("mount", None, "/", None, 32),
+        ("bpf", 0, None, 0),
+        ("add_key", "user", "a", "b", 1, -3),
+        ("personality", 0x1234),
+        ("setns", 0, 0),
+        ("open_tree", -100, "/", 1),
+    ]
     results = run_calls(docker_box, *allowed_calls, *refused)
     assert results[: len(allowed_calls)] == ["ok"] * len(allowed_calls)
     assert results[len(allowed_calls) :] == ["EPERM"] * len(refused)
@@ -238,8 +308,11 @@ def test_devices_beyond_the_default_ones_are_refused(docker_box):
     docker.dress(docker_box)
     character = stat.S_IFCHR | 0o600
     calls = [
-        making_node("/zero", character, os.makedev(1, 5)), opening("/zero"), opening("/dev/null"),
-        making_node("/mem", character, os.makedev(1, 1)), opening("/mem"),
+        making_node("/zero", character, os.makedev(1, 5)),
+        opening("/zero"),
+        opening("/dev/null"),
+        making_node("/mem", character, os.makedev(1, 1)),
+        opening("/mem"),
     ]
     assert run_calls(docker_box, *calls) == ["ok", "ok", "ok", "ok", "EPERM"]
 

@@ -176,8 +176,17 @@ def test_proc_on_a_file_is_refused(box):
 
 # what would make the runtime's own writes below /proc, to labels and to kernel
 # parameters, go to files of the container's choice.
-OVER_PROC = ["/proc", "/proc/self", "/proc/1", "/proc/sys", "/proc/self/attr", "/proc/thread-self",
-             "/proc/sys/net", "/proc/../proc/self", "/./proc//sys"]
+OVER_PROC = [
+    "/proc",
+    "/proc/self",
+    "/proc/1",
+    "/proc/sys",
+    "/proc/self/attr",
+    "/proc/thread-self",
+    "/proc/sys/net",
+    "/proc/../proc/self",
+    "/./proc//sys",
+]
 
 
 @pytest.mark.peer(crun="lets a config mount over /proc as it likes")
@@ -222,7 +231,10 @@ def test_the_files_that_lxcfs_shows_may_be_bound_below_proc(box):
 def test_the_whole_proc_of_the_host_may_be_bound(box):
     box.bundle.without_namespace("pid")
     box.bundle.config["mounts"][0] = {
-        "destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind", "ro"],
+        "destination": "/proc",
+        "type": "bind",
+        "source": "/proc",
+        "options": ["rbind", "ro"],
     }
     box.sh("test -e /proc/self/status && echo there")
     assert box.run().check().out == "there\n"

@@ -122,7 +122,9 @@ def test_options_of_a_tmpfs_are_read_back_as_given(box, table):
 
 
 @pytest.mark.parametrize(
-    "table", [CLASSIC, pytest.param(TAKEN_BACK, marks=NOT_TAKEN_BACK)], ids=["classic", "taken-back"]
+    "table",
+    [CLASSIC, pytest.param(TAKEN_BACK, marks=NOT_TAKEN_BACK)],
+    ids=["classic", "taken-back"],
 )
 def test_options_of_a_bind_are_read_back_as_given(box, table):
     source = box.path("source")
@@ -174,10 +176,17 @@ def test_mounts_are_made_in_the_order_of_the_config(box):
     box.bundle.mount("/a/inner", "tmpfs", "tmpfs", ["size=1m"])
     box.bundle.mount("/b", "bind", below, ["bind"])
     box.bundle.mount("/b", "bind", above, ["bind"])
-    box.sh("cat /a/file; test -d /a/inner; echo; cat /b/file; echo; cut -d' ' -f5 /proc/self/mountinfo")
+    box.sh(
+        "cat /a/file; test -d /a/inner; echo; cat /b/file; echo; cut -d' ' -f5 /proc/self/mountinfo"
+    )
     lines = box.run().check().out.split()
     assert lines[:2] == ["below", "above"]
-    assert [line for line in lines[2:] if line[:2] in ("/a", "/b")] == ["/a", "/a/inner", "/b", "/b"]
+    assert [line for line in lines[2:] if line[:2] in ("/a", "/b")] == [
+        "/a",
+        "/a/inner",
+        "/b",
+        "/b",
+    ]
 
 
 def test_targets_are_made_as_directories_or_files_after_their_sources(box):
@@ -235,7 +244,7 @@ def test_the_option_bind_makes_a_bind_whatever_the_type(box, kind):
 
 
 def test_names_with_spaces_and_other_odd_characters(box):
-    name = "a b\tc\\d\"e%f"
+    name = 'a b\tc\\d"e%f'
     box.path(name).write_text("odd")
     box.bundle.mount(f"/odd/{name}", "bind", box.path(name), ["bind"])
     box.args("/bin/cat", f"/odd/{name}")

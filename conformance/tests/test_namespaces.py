@@ -93,7 +93,10 @@ def test_the_host_shares_uts_and_pid_when_these_are_not_asked_for(box):
     box.bundle.without_namespace("uts", "pid")
     box.bundle.unset("hostname")
     box.bundle.config["mounts"][0] = {
-        "destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind", "ro"],
+        "destination": "/proc",
+        "type": "bind",
+        "source": "/proc",
+        "options": ["rbind", "ro"],
     }
     facts = box.facts()
     assert facts["namespaces"]["uts"] == own("uts") and facts["namespaces"]["pid"] == own("pid")
@@ -105,7 +108,10 @@ def test_the_host_shares_uts_and_pid_when_these_are_not_asked_for(box):
 def test_delete_kills_all_processes_of_a_container_without_a_pid_namespace(box):
     box.bundle.without_namespace("pid")
     box.bundle.config["mounts"][0] = {
-        "destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind", "ro"],
+        "destination": "/proc",
+        "type": "bind",
+        "source": "/proc",
+        "options": ["rbind", "ro"],
     }
     ready = box.bundle.fifo("ready")
     box.sh("/probe orphan /ready; exec /probe hold")

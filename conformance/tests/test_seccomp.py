@@ -94,7 +94,9 @@ CONDITIONS = {
     "GE of 64 bits": (when(1, "GE", HIGH + 5), [HIGH + 5, HIGH * 2], [5, 6, HIGH + 4]),
     "MASKED_EQ": (when(1, "MASKED_EQ", 0xF0, 0x50), [0x50, 0x5F, 0x150], [0x40, 0x60, 0]),
     "MASKED_EQ of 64 bits": (
-        when(1, "MASKED_EQ", HIGH * 0xFF, HIGH * 3), [HIGH * 3, HIGH * 3 + 9], [3, HIGH, 0],
+        when(1, "MASKED_EQ", HIGH * 0xFF, HIGH * 3),
+        [HIGH * 3, HIGH * 3 + 9],
+        [3, HIGH, 0],
     ),
 }
 
@@ -212,7 +214,10 @@ FLAGS = [
 
 @pytest.mark.parametrize(
     "flags",
-    [pytest.param(f, marks=pytest.mark.peer(runc="1.1 supports no flags")) if f else f for f in FLAGS],
+    [
+        pytest.param(f, marks=pytest.mark.peer(runc="1.1 supports no flags")) if f else f
+        for f in FLAGS
+    ],
     ids=lambda f: "+".join(x[20:] for x in f) or "none",
 )
 def test_the_filter_holds_with_the_flags(box, flags):
@@ -312,8 +317,13 @@ def test_create_refuses(box, name):
         {"syscalls": []},
         profile(rule("ERRNO"), listenerMetadata="x"),
     ],
-    ids=["errnoRet of ALLOW", "errnoRet of 4096", "defaultErrnoRet of ALLOW", "no default",
-         "metadata without a listener"],
+    ids=[
+        "errnoRet of ALLOW",
+        "errnoRet of 4096",
+        "defaultErrnoRet of ALLOW",
+        "no default",
+        "metadata without a listener",
+    ],
 )
 def test_create_refuses_what_the_specification_forbids(box, bad):
     box.set("linux.seccomp", bad)
