@@ -141,6 +141,16 @@ TEST_CASE("a NUL within a text cannot move one field into another", "[error]") {
   CHECK(got.field() == "/x?/y");
 }
 
+TEST_CASE("an error of any length fits into one message", "[error]") {
+  Error error(ErrorKind::spec, std::string(1'000'000, 'm'), std::string(1'000'000, 'h'));
+  error.set_field("/" + std::string(1'000'000, 'f'));
+  CHECK(error.encode().size() < 60'000);
+  const Error got = Error::decode(error.encode());
+  CHECK_THAT(got.message(), Catch::StartsWith("mmm") && Catch::EndsWith("m…"));
+  CHECK_THAT(got.hint(), Catch::EndsWith("h…"));
+  CHECK_THAT(got.field(), Catch::EndsWith("f…"));
+}
+
 TEST_CASE("no truncation of an encoded error is taken for another error", "[error]") {
   const std::string whole = full_error().encode();
   const std::size_t last_field = whole.rfind('\0') + 1;
