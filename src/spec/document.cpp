@@ -10,8 +10,8 @@ namespace {
 
 using nlohmann::json;
 
-// No field of the specification nests deeper than 8; without a bound, a hostile text could use up the
-// stack of whatever later walks the tree.
+// No field of the specification nests deeper than 8; without a bound, a hostile text could use up
+// the stack of whatever later walks the tree.
 constexpr std::size_t kMaxDepth = 64;
 
 struct Position {
@@ -26,6 +26,22 @@ Position position_of(std::string_view text, std::size_t offset) {
     if (c == '\n') at = {.line = at.line + 1, .column = 1};
   }
   return at;
+}
+
+// The library says "[json.exception.parse_error.101] parse error at line 1, column 2: what; last
+// read: 'token'". The position is told by ours; the token may be as long as the text and is not
+// quoted, nor need it be UTF-8.
+std::string reason_of(std::string_view text) {
+  const auto drop_through = [&text](std::string_view end) {
+    const std::size_t at = text.find(end);
+    if (at != std::string_view::npos) text.remove_prefix(at + end.size());
+  };
+  drop_through("] ");
+  if (text.starts_with("parse error")) drop_through(": ");
+  for (const std::string_view token : {"; last read: ", " parsing '"}) {
+    text = text.substr(0, text.find(token));
+  }
+  return std::string(text);
 }
 
 // Builds the tree as the library's own handler does, and refuses duplicate names on the way: the
@@ -56,14 +72,13 @@ class Builder : public nlohmann::json_sax<json> {
   bool parse_error(std::size_t offset, const std::string&,
                    const nlohmann::detail::exception& exception) override {
     offset_ = offset;
-    // The library says "[json.exception.parse_error.101] parse error at line 1, column 2: what".
-    const std::string text = exception.what();
-    const std::size_t colon = text.find(": ");
-    return refuse(colon == std::string::npos ? text : text.substr(colon + 2));
+    return refuse(reason_of(exception.what()));
   }
 
   const std::string& fault() const { return fault_; }
   std::optional<std::size_t> offset() const { return offset_; }
+  // The innermost container that was being read.
+  const json& container() const { return stack_.empty() ? top_ : *stack_.back(); }
 
  private:
   template <typename Value>
@@ -114,7 +129,8 @@ bool find_path(const json& here, const json& wanted, std::string& path) {
     if (here.is_object()) {
       // RFC 6901 writes "~" and "/" within a name as ~0 and ~1.
       path += '/';
-      for (const char c : child.key()) path += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+      for (const char c : child.key())
+        path += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
     } else {
       path += fmt::format("/{}", index);
     }
@@ -128,17 +144,27 @@ bool find_path(const json& here, const json& wanted, std::string& path) {
 
 Document::Document(std::string name, std::string_view text)
     : name_(std::move(name)), top_(std::make_unique<json>()) {
+  // The library takes a NUL for the end of the text, whatever follows.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    throw fault_at(text, nul, "a NUL byte");
+  }
   Builder builder(*top_);
   if (json::sax_parse(text, &builder)) return;
-  if (!builder.offset()) throw Error(ErrorKind::spec, fmt::format("{}: {}", name_, builder.fault()));
-  const Position at = position_of(text, *builder.offset() == 0 ? 0 : *builder.offset() - 1);
-  throw Error(ErrorKind::spec, fmt::format("{}: line {}, column {}: {}", name_, at.line, at.column,
-                                           builder.fault()));
+  if (!builder.offset()) throw Reader(*this, builder.container()).error(builder.fault());
+  throw fault_at(text, *builder.offset() == 0 ? 0 : *builder.offset() - 1, builder.fault());
+}
+
+Error Document::fault_at(std::string_view text, std::size_t offset, std::string_view fault) const {
+  const Position at = position_of(text, offset);
+  return Error(ErrorKind::spec,
+               fmt::format("{}: line {}, column {}: {}", name_, at.line, at.column, fault));
 }
 
 Document::~Document() = default;
 
-Reader Document::top() const noexcept { return Reader(*this, *top_); }
+Reader Document::top() const noexcept {
+  return Reader(*this, *top_);
+}
 
 std::string Document::pointer_of(const nlohmann::json& value) const {
   std::string path;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace tare::spec {
 namespace {
@@ -13,18 +14,29 @@ constexpr std::size_t kShownLength = 60;
 
 bool is_empty(const nlohmann::json& value) {
   switch (value.type()) {
-    case nlohmann::json::value_t::null: return true;
-    case nlohmann::json::value_t::boolean: return !value.get<bool>();
-    case nlohmann::json::value_t::string: return value.get_ref<const std::string&>().empty();
+    case nlohmann::json::value_t::null:
+      return true;
+    case nlohmann::json::value_t::boolean:
+      return !value.get<bool>();
+    case nlohmann::json::value_t::string:
+      return value.get_ref<const std::string&>().empty();
     case nlohmann::json::value_t::number_integer:
     case nlohmann::json::value_t::number_unsigned:
-    case nlohmann::json::value_t::number_float: return value == 0;
+    case nlohmann::json::value_t::number_float:
+      return value == 0;
     case nlohmann::json::value_t::array:
-    case nlohmann::json::value_t::object: return std::all_of(value.begin(), value.end(), is_empty);
+    case nlohmann::json::value_t::object:
+      return std::all_of(value.begin(), value.end(), is_empty);
     case nlohmann::json::value_t::binary:
-    case nlohmann::json::value_t::discarded: return false;
+    case nlohmann::json::value_t::discarded:
+      return false;
   }
   return false;
+}
+
+template <typename T>
+std::string not_within(const std::string& shown, T low, T high) {
+  return fmt::format("{} is not within {} and {}", shown, low, high);
 }
 
 }  // namespace
@@ -39,8 +51,8 @@ std::optional<Reader> Reader::find(std::string_view key) const {
 Reader Reader::at(std::string_view key) const {
   const std::optional<Reader> member = find(key);
   if (member) return *member;
-  Error missing(ErrorKind::spec, fmt::format("{} {}/{}: required, but missing", document_->name(),
-                                             pointer(), key));
+  Error missing(ErrorKind::spec,
+                fmt::format("{} {}/{}: required, but missing", document_->name(), pointer(), key));
   missing.set_field(pointer() + "/" + std::string(key));
   throw missing;
 }
@@ -50,6 +62,9 @@ std::vector<std::pair<std::string, Reader>> Reader::members() const {
   std::vector<std::pair<std::string, Reader>> out;
   out.reserve(value_->size());
   for (auto member = value_->begin(); member != value_->end(); ++member) {
+    if (member.key().find('\0') != std::string::npos) {
+      throw error("a name must not hold a NUL character");
+    }
     out.emplace_back(member.key(), Reader(*document_, member.value()));
   }
   return out;
@@ -83,21 +98,19 @@ std::vector<std::string> Reader::strings() const {
 
 std::int64_t Reader::signed_integer(std::int64_t low, std::int64_t high) const {
   if (!value_->is_number_integer()) throw wrong_type("a whole number");
-  const bool too_large = value_->is_number_unsigned() &&
-                         value_->get<std::uint64_t>() > static_cast<std::uint64_t>(high);
-  if (too_large || value_->get<std::int64_t>() < low || value_->get<std::int64_t>() > high) {
-    throw error(fmt::format("{} is not within {} and {}", shown(), low, high));
-  }
-  return value_->get<std::int64_t>();
+  const bool fits =
+      !value_->is_number_unsigned() || std::in_range<std::int64_t>(value_->get<std::uint64_t>());
+  const auto number = value_->get<std::int64_t>();
+  if (!fits || number < low || number > high) throw error(not_within(shown(), low, high));
+  return number;
 }
 
 std::uint64_t Reader::unsigned_integer(std::uint64_t low, std::uint64_t high) const {
   if (!value_->is_number_integer()) throw wrong_type("a whole number");
-  const bool negative = !value_->is_number_unsigned() && value_->get<std::int64_t>() < 0;
-  if (negative || value_->get<std::uint64_t>() < low || value_->get<std::uint64_t>() > high) {
-    throw error(fmt::format("{} is not within {} and {}", shown(), low, high));
-  }
-  return value_->get<std::uint64_t>();
+  const bool fits = value_->is_number_unsigned() || value_->get<std::int64_t>() >= 0;
+  const auto number = value_->get<std::uint64_t>();
+  if (!fits || number < low || number > high) throw error(not_within(shown(), low, high));
+  return number;
 }
 
 std::string Reader::string_or(std::string_view key, std::string_view otherwise) const {
@@ -115,19 +128,25 @@ std::vector<std::string> Reader::strings_or_none(std::string_view key) const {
   return member ? member->strings() : std::vector<std::string>{};
 }
 
-bool Reader::asks_nothing() const { return is_empty(*value_); }
+bool Reader::asks_nothing() const {
+  return is_empty(*value_);
+}
 
 void Reader::refuse(std::string_view key, std::string_view why) const {
   const std::optional<Reader> member = find(key);
   if (!member || member->asks_nothing()) return;
-  throw member->error(fmt::format("not supported: {}", why), ErrorKind::unsupported);
+  throw member->error(fmt::format("not supported: {} (found {})", why, member->shown()),
+                      ErrorKind::unsupported);
 }
 
-std::string Reader::pointer() const { return document_->pointer_of(*value_); }
+std::string Reader::pointer() const {
+  return document_->pointer_of(*value_);
+}
 
 Error Reader::error(std::string_view text, ErrorKind kind) const {
   const std::string where = pointer();
-  Error out(kind, fmt::format("{}{}{}: {}", document_->name(), where.empty() ? "" : " ", where, text));
+  Error out(kind,
+            fmt::format("{}{}{}: {}", document_->name(), where.empty() ? "" : " ", where, text));
   out.set_field(where);
   return out;
 }
@@ -138,8 +157,11 @@ std::string Reader::json() const {
 
 std::string Reader::shown() const {
   std::string text = json();
-  if (text.size() > kShownLength) text = text.substr(0, kShownLength) + "…";
-  return text;
+  if (text.size() <= kShownLength) return text;
+  std::size_t end = kShownLength;
+  // Bytes 10xxxxxx go on with a character of UTF-8, which is not cut.
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
+  return text.substr(0, end) + "…";
 }
 
 std::string Reader::unknown(std::string_view what, std::string_view text) {

@@ -1,9 +1,10 @@
 /// Reading JSON with types checked and faults named: "config.json /mounts/3/options/1: expected a
-/// string, found 7". A Reader borrows one value of a Document; it holds no path. Where a value lies is
-/// found again from the document's top when an error has to say so, so that reading costs nothing.
+/// string, found 7". A Reader borrows one value of a Document; it holds no path. Where a value lies
+/// is found again from the document's top when an error has to say so, so that reading costs
+/// nothing.
 ///
-/// Unknown properties are ignored, as config.md ("Extensibility") orders; null is the same as absent,
-/// as it is for runc.
+/// Unknown properties are ignored, as config.md ("Extensibility") orders; null is the same as
+/// absent, as it is for runc.
 #pragma once
 
 #include <concepts>
@@ -42,13 +43,13 @@ class Reader {
   std::optional<Reader> find(std::string_view key) const;
   /// The member `key`, which must be there. Throws Error(spec).
   Reader at(std::string_view key) const;
-  /// The members of this object in the order of their names.
+  /// The members of this object in the order of their names; a name must not hold a NUL either.
   std::vector<std::pair<std::string, Reader>> members() const;
   /// The elements of this array.
   std::vector<Reader> items() const;
 
-  /// This value as what it must be. Each throws Error(spec) for any other type; strings must not hold
-  /// a NUL, which no system call could be given.
+  /// This value as what it must be. Each throws Error(spec) for any other type; strings must not
+  /// hold a NUL, which no system call could be given.
   std::string string() const;
   bool boolean() const;
   std::vector<std::string> strings() const;
@@ -82,8 +83,8 @@ class Reader {
     return member->integer<T>();
   }
 
-  /// True for null, "", {}, [], 0, false and for objects and arrays that hold only such: a value that
-  /// asks for nothing, as Docker writes for features it does not use.
+  /// True for null, "", {}, [], 0, false and for objects and arrays that hold only such: a value
+  /// that asks for nothing, as Docker writes for features it does not use.
   bool asks_nothing() const;
   /// Refuses the member `key` by name unless it asks for nothing. Throws Error(unsupported).
   void refuse(std::string_view key, std::string_view why) const;
@@ -110,19 +111,22 @@ class Reader {
 /// A parsed JSON text and the name it goes by in errors ("config.json").
 class Document {
  public:
-  /// Throws Error(spec) with line and column for bad syntax, duplicate names (which the specification's
-  /// glossary forbids) and nesting that is too deep.
+  /// Throws Error(spec): with line and column for bad syntax, with the pointer for duplicate names
+  /// (which the specification's glossary forbids) and for nesting that is too deep.
   Document(std::string name, std::string_view text);
   ~Document();
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;
 
+  /// The outermost value.
   Reader top() const noexcept;
   const std::string& name() const noexcept { return name_; }
   /// The pointer of a value that lies in this document.
   std::string pointer_of(const nlohmann::json& value) const;
 
  private:
+  Error fault_at(std::string_view text, std::size_t offset, std::string_view fault) const;
+
   std::string name_;
   std::unique_ptr<nlohmann::json> top_;
 };
