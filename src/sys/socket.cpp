@@ -78,7 +78,9 @@ Fd connect_unix(const std::string& path) {
   return socket;
 }
 
-void send_message(FdRef socket, std::string_view bytes) { send_with(socket, bytes, nullptr); }
+void send_message(FdRef socket, std::string_view bytes) {
+  send_with(socket, bytes, nullptr);
+}
 
 void send_message(FdRef socket, std::string_view bytes, FdRef attached) {
   const int number = attached.number();
@@ -94,7 +96,8 @@ Message receive_message(FdRef socket, std::size_t limit) {
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control.data();
-  message.msg_controllen = control.size();
+  // Not CMSG_SPACE: its padding has room for a second descriptor, which nobody would close.
+  message.msg_controllen = CMSG_LEN(sizeof(int));
   ssize_t got = -1;
   while ((got = ::recvmsg(socket.number(), &message, MSG_CMSG_CLOEXEC)) < 0) {
     // A peer that died with our message unread resets the connection: for us it has closed.
@@ -102,7 +105,9 @@ Message receive_message(FdRef socket, std::size_t limit) {
     if (errno != EINTR) raise(errno, "recvmsg {}", describe(socket));
   }
   out.attached = take_attached(message);
-  if ((message.msg_flags & MSG_TRUNC) != 0) raise(EMSGSIZE, "recvmsg {}", describe(socket));
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    raise(EMSGSIZE, "recvmsg {}", describe(socket));
+  }
   out.bytes.resize(static_cast<std::size_t>(got));
   return out;
 }
