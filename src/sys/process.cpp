@@ -23,8 +23,9 @@ constexpr long kPidfsMagic = 0x50494446;  // PID_FS_MAGIC, linux/magic.h of Linu
 constexpr int kPidfdIdType = 3;           // P_PIDFD
 
 constexpr FlagName kNamespaceNames[] = {
-    {CLONE_NEWUSER, "CLONE_NEWUSER"}, {CLONE_NEWNS, "CLONE_NEWNS"},   {CLONE_NEWPID, "CLONE_NEWPID"},
-    {CLONE_NEWUTS, "CLONE_NEWUTS"},   {CLONE_NEWIPC, "CLONE_NEWIPC"}, {CLONE_NEWNET, "CLONE_NEWNET"},
+    {CLONE_NEWUSER, "CLONE_NEWUSER"},     {CLONE_NEWNS, "CLONE_NEWNS"},
+    {CLONE_NEWPID, "CLONE_NEWPID"},       {CLONE_NEWUTS, "CLONE_NEWUTS"},
+    {CLONE_NEWIPC, "CLONE_NEWIPC"},       {CLONE_NEWNET, "CLONE_NEWNET"},
     {CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {CLONE_NEWTIME, "CLONE_NEWTIME"},
 };
 
@@ -36,9 +37,19 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return out;
 }
 
-// Field 22 of /proc/PID/stat. The name in field 2 may hold anything, so count from the last ')'.
-std::uint64_t start_time_of(pid_t pid) {
-  const std::string text = read_file(FdRef::cwd(), fmt::format("/proc/{}/stat", pid));
+// Field 22 of /proc/PID/stat; nullopt when there is no such process any more. The name in field 2
+// may hold anything, so count from the last ')'.
+std::optional<std::uint64_t> find_start_time(pid_t pid) {
+  const std::optional<Fd> file = find_at(FdRef::cwd(), fmt::format("/proc/{}/stat", pid), O_RDONLY);
+  if (!file) return std::nullopt;
+  std::string text;
+  try {
+    text = read_all(*file);
+  } catch (const Error& error) {
+    // It was reaped between the two calls.
+    if (error.errno_value() == ESRCH) return std::nullopt;
+    throw;
+  }
   std::size_t at = text.rfind(')');
   for (int field = 2; field < 22 && at != std::string::npos; ++field) at = text.find(' ', at + 1);
   std::uint64_t ticks = 0;
@@ -71,14 +82,17 @@ Child clone_process(const CloneRequest& request) {
   return Child{static_cast<pid_t>(pid), Fd(pidfd)};
 }
 
-void exit_now(int status) noexcept { ::_exit(status); }
+void exit_now(int status) noexcept {
+  ::_exit(status);
+}
 
 void run_child(int (*trampoline)(void*), void* body) noexcept {
   int status = 1;
   try {
     status = trampoline(body);
   } catch (...) {
-    // The body reports its own errors; whatever else escapes must not unwind into the parent's frames.
+    // The body reports its own errors; whatever else escapes must not unwind into the parent's
+    // frames.
     status = 1;
   }
   exit_now(status);
@@ -117,7 +131,9 @@ std::optional<Fd> open_pidfd(pid_t pid) {
   raise(errno, "pidfd_open {}", pid);
 }
 
-bool has_ended(FdRef pidfd) { return await_end(pidfd, 0); }
+bool has_ended(FdRef pidfd) {
+  return await_end(pidfd, 0);
+}
 
 bool await_end(FdRef pidfd, int timeout_ms) {
   pollfd poll_for{.fd = pidfd.number(), .events = POLLIN, .revents = 0};
@@ -137,7 +153,9 @@ bool send_signal(FdRef pidfd, int signal) {
 ProcessIdentity identify(pid_t pid, FdRef pidfd) {
   // Before pidfs, all pidfds share one inode of anon_inodefs, which says nothing.
   if (filesystem_type(pidfd) == kPidfsMagic) return {.pidfs_inode = status(pidfd).st_ino};
-  return {.start_time = start_time_of(pid)};
+  const std::optional<std::uint64_t> start_time = find_start_time(pid);
+  if (!start_time) raise(ESRCH, "identify process {}", pid);
+  return {.start_time = *start_time};
 }
 
 std::optional<Fd> open_identified(pid_t pid, const ProcessIdentity& identity) {
@@ -148,7 +166,7 @@ std::optional<Fd> open_identified(pid_t pid, const ProcessIdentity& identity) {
     return pidfd;
   }
   // The pidfd was opened first: if the start time read now is the right one, the pidfd is too.
-  if (start_time_of(pid) != identity.start_time || has_ended(*pidfd)) return std::nullopt;
+  if (find_start_time(pid) != identity.start_time || has_ended(*pidfd)) return std::nullopt;
   return pidfd;
 }
 
@@ -173,9 +191,13 @@ int execute(const std::string& path, const std::vector<std::string>& arguments,
   return errno;
 }
 
-uid_t own_user() noexcept { return ::geteuid(); }
+uid_t own_user() noexcept {
+  return ::geteuid();
+}
 
-pid_t own_pid() noexcept { return ::getpid(); }
+pid_t own_pid() noexcept {
+  return ::getpid();
+}
 
 void change_root(FdRef directory) {
   change_directory(directory);
@@ -187,7 +209,8 @@ void new_session() {
 }
 
 void set_dumpable(bool dumpable) {
-  if (::prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0) < 0) raise(errno, "prctl(PR_SET_DUMPABLE)");
+  if (::prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0) < 0)
+    raise(errno, "prctl(PR_SET_DUMPABLE)");
 }
 
 void become_subreaper() {
