@@ -12,11 +12,16 @@ namespace {
 constexpr char kSeparator = '\0';
 constexpr std::size_t kFieldCount = 5;
 
-std::string without_separator(std::string_view text) {
-  std::string out(text);
+// The length at which a text is cut, so that an error always fits into one message of a channel: a
+// command of a megabyte must not make its own failure unspeakable.
+constexpr std::size_t kMaxText = 16U << 10U;
+
+std::string encoded(std::string_view text) {
+  std::string out(text.substr(0, kMaxText));
   for (char& c : out) {
     if (c == kSeparator) c = '?';
   }
+  if (text.size() > kMaxText) out += "…";
   return out;
 }
 
@@ -91,7 +96,7 @@ std::string Error::encode() const {
   bytes += std::to_string(errno_);
   for (const std::string* text : {&message_, &hint_, &field_}) {
     bytes += kSeparator;
-    bytes += without_separator(*text);
+    bytes += encoded(*text);
   }
   return bytes;
 }
