@@ -15,7 +15,7 @@ namespace tare::seccomp {
 namespace {
 
 // Raised whenever resolve() or assemble() give another program for the same plan.
-constexpr std::uint32_t kCompilerVersion = 1;
+constexpr std::uint32_t kCompilerVersion = 2;
 constexpr std::string_view kFilterMagic = "tare filter 1\n";
 // The longest program is 32 KiB; a profile that names every syscall on its own stays below 64.
 constexpr std::size_t kLargestFile = 1U << 20U;
