@@ -3,9 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <ranges>
 
 #include "sys/cgroup_file.hpp"
 #include "sys/file.hpp"
@@ -37,7 +35,7 @@ std::string parent_of(const std::string& path) {
 // controllers on only from cgroups that hold none.
 std::string decide_path(const Spec& spec, const Options& options, const CgroupLayout& layout) {
   if (spec.path.starts_with('/')) return sys::clean_path(spec.path);
-  const std::string inner = sys::clean_path(spec.path.empty() ? options.id : spec.path);
+  std::string inner = sys::clean_path(spec.path.empty() ? options.id : spec.path);
   if (inner == "/") return inner;
   return parent_of(sys::clean_path(layout.own)) + inner;
 }
@@ -146,8 +144,8 @@ Created apply_in_parent(const Plan& plan) {
 }
 
 void remove_made(const std::vector<std::string>& made) noexcept {
-  for (const std::string& directory : std::views::reverse(made)) {
-    sys::try_remove_directory(sys::FdRef::cwd(), directory);
+  for (std::size_t left = made.size(); left-- > 0;) {
+    sys::try_remove_directory(sys::FdRef::cwd(), made[left]);
   }
 }
 

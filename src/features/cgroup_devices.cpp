@@ -3,9 +3,6 @@
 #include <fmt/core.h>
 #include <linux/bpf.h>
 
-#include <algorithm>
-#include <ranges>
-
 namespace tare::cgroup_devices {
 namespace {
 
@@ -185,14 +182,15 @@ Plan plan(const Spec& spec, const Host& host) {
   // node that the host does not let them anyway.
   if (host.rootless) return {};
   Plan plan{.rules = spec.rules};
-  std::ranges::move(default_rules(), std::back_inserter(plan.rules));
+  for (const Rule& rule : default_rules()) plan.rules.push_back(rule);
   return plan;
 }
 
 std::vector<sys::BpfInstruction> compile(const std::vector<Rule>& rules) {
   Program program;
   prologue(program);
-  for (const Rule& rule : std::views::reverse(rules)) {
+  for (std::size_t left = rules.size(); left-- > 0;) {
+    const Rule& rule = rules[left];
     // Rules before one that decides everything are never reached, and the verifier refuses a
     // program with such code in it.
     if (matches_everything(rule)) {

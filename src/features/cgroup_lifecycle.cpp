@@ -123,7 +123,7 @@ std::vector<int> processes_of(sys::FdRef top) {
       },
       [](sys::FdRef, const std::string&) {});
   std::ranges::sort(pids);
-  pids.erase(std::ranges::unique(pids).begin(), pids.end());
+  pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
   return pids;
 }
 

@@ -4,7 +4,6 @@
 #include <linux/sched.h>
 
 #include <algorithm>
-#include <ranges>
 
 #include "sys/namespace.hpp"
 #include "sys/network.hpp"
