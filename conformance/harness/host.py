@@ -53,10 +53,15 @@ def descendants(of=None):
     return found
 
 
+# What runtimes keep below their --root for the next container: compiled seccomp filters.
+CACHES = ("@seccomp", ".cache")
+
+
 def listing(directory):
     """The names, types, modes and sizes below a directory; times do not count."""
     found = []
     for path, names, files in os.walk(directory):
+        names[:] = [name for name in names if name not in CACHES]
         for name in names + files:
             full = os.path.join(path, name)
             about = os.lstat(full)

@@ -35,6 +35,12 @@ ALLOWED = (
         " of any size, with the flag on the mount or on the file system",
     ),
     ("mount /sys/firmware super options", "any", "the same"),
+    (
+        "mount /proc/acpi options",
+        "tare",
+        "the mask has nosuid, nodev and noexec besides ro: an empty directory needs none of the three",
+    ),
+    ("mount /sys/firmware options", "tare", "the same"),
     ("mount /proc/acpi root", "any", "the same, when one tmpfs serves all masks"),
     ("mount /sys/firmware root", "any", "the same"),
     ("order of mounts", "any", "whether masks or read-only paths come first cannot be told"),

@@ -35,7 +35,8 @@ def test_the_error_of_a_hook_has_stage_number_status_and_output(box, seen, stage
     note(box, stage, "first")
     add(box, stage, "echo a word of the hook >&2; exit 3")
     said = box.create().fails().said
-    assert f"error running {stage} hook #2: " in said
+    # The second: runc counts from 0, and callers know the form.
+    assert f"error running {stage} hook #1: " in said
     assert "exit status 3" in said and "a word of the hook" in said
 
 
@@ -138,8 +139,9 @@ def test_a_hook_that_runs_past_its_timeout_is_killed_and_fails(box, seen):
 )
 def test_what_a_hook_past_its_timeout_started_is_killed_too(box, seen):
     add(box, "createRuntime", "sleep 1000 & sleep 1000", timeout=1)
+    before = host.Snapshot.take(box.runtime.root)
     box.create(timeout=2.5).fails()
-    assert "sleep" not in host.descendants().values()
+    assert before.settled(box.runtime.root).processes == before.processes
 
 
 def test_a_hook_within_its_timeout_is_none_the_worse(box, seen):

@@ -78,6 +78,7 @@ sys::Fd make_empty_directory() {
   // The least that a tmpfs can be: its root is the one inode (CVE-less, but a DoS once: every mask
   // had a filesystem of its own that could be filled).
   sys::NewFilesystem filesystem("tmpfs");
+  filesystem.set("source", "tmpfs");
   filesystem.set_flag("ro");
   filesystem.set("nr_blocks", "1");
   filesystem.set("nr_inodes", "1");

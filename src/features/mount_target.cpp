@@ -85,6 +85,17 @@ Target open(const sys::Root& root, std::string_view destination, bool directory)
   return target;
 }
 
+void withdraw(const sys::Root& root, std::string_view destination) noexcept {
+  try {
+    std::string name;
+    const sys::Fd parent = root.parent_of(destination, name);
+    sys::remove_directory(parent, name);
+  } catch (const Error&) {
+    // The mount's own failure is the one to tell of.
+    return;
+  }
+}
+
 sys::Fd open_ordinary(const sys::Root& root, std::string_view destination, std::string_view type) {
   constexpr int kDirectory = O_PATH | O_DIRECTORY | O_NOFOLLOW;
   std::optional<sys::Fd> found = root.find_without_links(destination, kDirectory);

@@ -30,6 +30,10 @@ struct Target {
 /// Throws Error(spec or system).
 Target open(const sys::Root& root, std::string_view destination, bool directory);
 
+/// Removes the directory that open() made, for a mount that failed after all; what is not empty, or not
+/// a directory, stays. The parents stay too: others may use them by now.
+void withdraw(const sys::Root& root, std::string_view destination) noexcept;
+
 /// A directory that no symbolic link leads to, for procfs and sysfs (CVE-2019-19921,
 /// CVE-2023-27561); made where missing. Throws Error(spec) "filesystem \"proc\" must be mounted on
 /// ordinary directory".

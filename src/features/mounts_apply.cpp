@@ -122,9 +122,20 @@ mount_target::Target open_target(const Mount& mount, const sys::Root& root) {
   return {.fd = mount_target::open_ordinary(root, mount.destination, mount.type), .existed = true};
 }
 
+// A filesystem that cannot be made leaves no directory behind that was made for it.
+sys::Fd make_or_withdraw(const Mount& mount, const sys::Root& root,
+                         const mount_target::Target& target) {
+  try {
+    return make_filesystem(mount, target);
+  } catch (const Error&) {
+    if (!target.existed) mount_target::withdraw(root, mount.destination);
+    throw;
+  }
+}
+
 void attach_filesystem(const Mount& mount, const sys::Root& root, Made& made) {
   const mount_target::Target target = open_target(mount, root);
-  sys::Fd filesystem = make_filesystem(mount, target);
+  sys::Fd filesystem = make_or_withdraw(mount, root, target);
   if (mount.options.copy_up && target.existed) copy_up::copy_tree(target.fd, filesystem);
   put_on(target.fd, filesystem);
   if (mount.late_readonly) made.late_readonly.push_back(sys::duplicate(filesystem));
