@@ -368,12 +368,6 @@ LIMITS = {
     "memory": ("memory", {"limit": 1 << 26, "reservation": 1 << 25}, "memory.max", "67108864"),
     "pids": ("pids", {"limit": 50}, "pids.max", "50"),
     "cpu": ("cpu", {"quota": 50000, "period": 100000}, "cpu.max", "50000 100000"),
-    "hugetlb": (
-        "hugepageLimits",
-        [{"pageSize": "2MB", "limit": 4 << 20}],
-        "hugetlb.2MB.max",
-        "4194304",
-    ),
 }
 
 
