@@ -10,7 +10,9 @@ constexpr std::string_view kMajor = "1.";
 std::string read_version(const spec::Reader& top) {
   const spec::Reader version = top.at("ociVersion");
   std::string text = version.string();
-  if (!text.starts_with(kMajor)) {
+  const bool has_minor =
+      text.size() > kMajor.size() && text[kMajor.size()] >= '0' && text[kMajor.size()] <= '9';
+  if (!text.starts_with(kMajor) || !has_minor) {
     throw version.error("unsupported version of the specification: \"" + text + "\"");
   }
   return text;
@@ -53,7 +55,8 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
   spec.masked_paths = masked_paths::read(linux_object);
   spec.sysctl = sysctl::read(linux_object);
   spec.cgroup = cgroup::read(linux_object);
-  spec.cgroup_resources = cgroup_resources::read(linux_object);
+  spec.cgroup_resources = cgroup_resources::read(
+      linux_object, cgroup_resources::zero_pids_of(spec.oci_version));
   spec.cgroup_devices = cgroup_devices::read(linux_object);
   spec.seccomp = seccomp::read(linux_object);
 }

@@ -114,10 +114,11 @@ void read_cpu(const Reader& cpu, Spec& spec) {
   }
 }
 
-void read_pids(const Reader& pids, Spec& spec) {
+void read_pids(const Reader& pids, ZeroPids zero, Spec& spec) {
   const std::optional<Reader> limit = pids.find("limit");
   if (!limit) return;
   const auto value = limit->integer<std::int64_t>();
+  if (value == 0 && zero == ZeroPids::no_limit) return;
   // systemd knows no limit of 0, and runc writes 1 with either driver.
   add(spec, "pids.max", value < 0 ? "max" : std::to_string(std::max<std::int64_t>(value, 1)),
       limit->pointer());
@@ -227,12 +228,22 @@ int put(sys::FdRef directory, const Write& write) {
 
 }  // namespace
 
-Spec read(const Reader& linux_object) {
-  const std::optional<Reader> resources = linux_object.find("resources");
-  return resources ? read_resources(*resources) : Spec{};
+ZeroPids zero_pids_of(std::string_view oci_version) noexcept {
+  constexpr std::string_view kMajor = "1.";
+  unsigned minor = 0;
+  if (oci_version.starts_with(kMajor)) {
+    const std::string_view rest = oci_version.substr(kMajor.size());
+    std::from_chars(rest.data(), rest.data() + rest.size(), minor);
+  }
+  return minor < 3 ? ZeroPids::no_limit : ZeroPids::limit;
 }
 
-Spec read_resources(const Reader& resources) {
+Spec read(const Reader& linux_object, ZeroPids zero) {
+  const std::optional<Reader> resources = linux_object.find("resources");
+  return resources ? read_resources(*resources, zero) : Spec{};
+}
+
+Spec read_resources(const Reader& resources, ZeroPids zero) {
   constexpr std::pair<std::string_view, std::string_view> kLater[] = {
       {"blockIO", "this version of tare does not use the io controller"},
       {"hugepageLimits", "this version of tare does not use the hugetlb controller"},
@@ -242,7 +253,7 @@ Spec read_resources(const Reader& resources) {
     resources.refuse(field, why);
   }
   Spec spec;
-  if (const std::optional<Reader> pids = resources.find("pids")) read_pids(*pids, spec);
+  if (const std::optional<Reader> pids = resources.find("pids")) read_pids(*pids, zero, spec);
   if (const std::optional<Reader> memory = resources.find("memory")) read_memory(*memory, spec);
   if (const std::optional<Reader> cpu = resources.find("cpu")) read_cpu(*cpu, spec);
   if (const std::optional<Reader> unified = resources.find("unified")) read_unified(*unified, spec);

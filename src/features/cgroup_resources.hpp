@@ -47,11 +47,17 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
+/// What a pids.limit of 0 says. Version 1.3 of the specification made it a limit like any other; callers
+/// that write an older version (podman 4 for `--pids-limit -1`) mean by it that there is none.
+enum class ZeroPids { limit, no_limit };
+/// By the config's ociVersion.
+ZeroPids zero_pids_of(std::string_view oci_version) noexcept;
+
 /// Reads linux.resources (all but devices). Throws Error(spec); Error(unsupported) for fields that
 /// wait.
-Spec read(const spec::Reader& linux_object);
+Spec read(const spec::Reader& linux_object, ZeroPids zero);
 /// As read, from the object `resources` itself, which is what `update` is given.
-Spec read_resources(const spec::Reader& resources);
+Spec read_resources(const spec::Reader& resources, ZeroPids zero = ZeroPids::limit);
 /// cpu.weight for cpu.shares, 0 for 0 ("not set").
 std::uint64_t weight_of_shares(std::uint64_t shares) noexcept;
 /// Throws Error(unsupported) naming the controller that is missing, and why on a hybrid host.

@@ -11,7 +11,9 @@
 #include "state/record.hpp"
 #include "state/start_gate.hpp"
 #include "sys/clock.hpp"
+#include "sys/credentials.hpp"
 #include "sys/file.hpp"
+#include "sys/signals.hpp"
 #include "sys/socket.hpp"
 
 namespace tare::stages {
@@ -19,6 +21,9 @@ namespace {
 
 // What is left of a killed container must be gone before its cgroup can be removed.
 constexpr int kKillTimeoutMs = 10'000;
+
+// Cgroups and pid files are for others to read, whatever umask the caller has.
+constexpr mode_t kOwnUmask = 0022;
 
 Intent intent_of(const CreateRequest& request, const Bundle& bundle) {
   const Plan& plan = bundle.plan;
@@ -58,13 +63,10 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
 sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
   if (!plan.cgroup.enabled()) return sys::Fd();
   cgroup::Created created = cgroup::apply_in_parent(plan.cgroup);
-  undo.add([directories = created.made, own = plan.cgroup.directory()] {
+  undo.add([made = created.made, own = plan.cgroup.directory()] {
     cgroup::kill_all(own);
     cgroup::await_empty(own, kKillTimeoutMs);
-    cgroup::remove(own);
-    for (auto directory = directories.rbegin(); directory != directories.rend(); ++directory) {
-      cgroup::remove(*directory);
-    }
+    cgroup::remove_made(made);
   });
   cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, created.directory);
   cgroup_devices::apply_in_parent(plan.cgroup_devices, created.directory);
@@ -185,6 +187,8 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
                sys::Fd far) {
   const Plan& plan = made.bundle.plan;
   const sys::Fd cgroup = make_cgroup(plan, made.undo);
+  // Rootless, and nothing is delegated: the container stays in the caller's cgroup.
+  if (!cgroup) made.record.cgroup_directory.clear();
   start_gate::Gate gate;
   if (start == Start::later) gate = start_gate::make(made.directory.fd());
   InitTools tools = open_tools(request, plan, made.record, std::move(far), std::move(gate));
@@ -205,12 +209,18 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
 
 }  // namespace
 
+void prepare_own_process() {
+  sys::keep_ended_children();
+  sys::set_umask(kOwnUmask);
+}
+
 std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) {
   Bundle bundle = load_bundle(request);
   check_console(bundle.plan.process.terminal.enabled, !request.console_socket.empty(),
                 start != Start::now_attended);
   const Record record = record_of(request, bundle);
   const state::Store store(request.global);
+  prepare_own_process();
 
   auto [near, far] = sys::socket_pair();
   auto made = std::make_unique<Made>(Made{.directory = store.claim(request.id),

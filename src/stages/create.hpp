@@ -33,6 +33,10 @@ struct Made {
   Undo undo{};                       ///< last, so that it runs while the rest is there
 };
 
+/// Makes this process independent of what its caller passed on: an ignored SIGCHLD would have the kernel
+/// reap our children unasked. Throws nothing.
+void prepare_own_process();
+
 /// Does it all, in the order of design: plan, claim, intent, cgroup, sources, clone, record.
 std::unique_ptr<Made> make_container(const CreateRequest& request, Start start);
 

@@ -9,6 +9,7 @@
 
 #include "features/stdio.hpp"
 #include "stages/birth.hpp"
+#include "stages/create.hpp"
 #include "stages/foreground.hpp"
 #include "stages/handover.hpp"
 #include "stages/lifecycle.hpp"
@@ -235,6 +236,7 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
 }
 
 Added add_process(const ExecRequest& request) {
+  prepare_own_process();
   Found found = find_container(request);
   // Everything is read, and the pidfd cannot come to mean another: a paused container's resume must
   // not wait for this.

@@ -16,13 +16,15 @@ namespace tare {
 namespace stages {
 namespace {
 
-// A process in uninterruptible sleep can take its time to die; after this the caller is told and may try
-// again. runc gives up after 10 s too.
+// A process in uninterruptible sleep can take its time to die; after this the caller is told and
+// may try again. runc gives up after 10 s too.
 constexpr int kDeathTimeoutMs = 10'000;
 // The kernel freezes at once but for tasks in the middle of a system call.
 constexpr int kFreezeTimeoutMs = 10'000;
 
-Error wrong_state(std::string text) { return Error(ErrorKind::state, std::move(text)); }
+Error wrong_state(std::string text) {
+  return Error(ErrorKind::state, std::move(text));
+}
 
 void kill_and_await(const std::optional<Record>& record, const std::string& cgroup_directory) {
   const std::optional<sys::Fd> init = record ? find_init(*record) : std::nullopt;
@@ -56,9 +58,20 @@ hooks::Plan hooks_of(const Intent& intent) {
   return hooks::read(document.top());
 }
 
+// A create that is killed as it writes its intent leaves half of one, and has made nothing yet.
+std::optional<Intent> find_readable_intent(const state::ContainerDirectory& directory) {
+  try {
+    return directory.find_intent();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 // The part of a record that hooks are told, for a create that never wrote one.
 Record record_from(const Intent& intent) {
-  return {.id = intent.id, .bundle = intent.bundle, .rootfs = intent.rootfs,
+  return {.id = intent.id,
+          .bundle = intent.bundle,
+          .rootfs = intent.rootfs,
           .cgroup_directory = intent.cgroup_directory};
 }
 
@@ -77,9 +90,8 @@ Record read_record(const state::ContainerDirectory& directory) {
 }
 
 std::optional<sys::Fd> find_init(const Record& record) {
-  return sys::open_identified(
-      record.init.pid,
-      {.pidfs_inode = record.init.pidfs_inode, .start_time = record.init.start_time});
+  return sys::open_identified(record.init.pid, {.pidfs_inode = record.init.pidfs_inode,
+                                                .start_time = record.init.start_time});
 }
 
 bool is_paused(const Record& record) {
@@ -99,8 +111,10 @@ void run_poststart(const state::ContainerDirectory& directory, const Record& rec
              state::hook_state(record, Status::running), record.bundle);
 }
 
-void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record) {
-  const std::optional<Intent> intent = directory.find_intent();
+void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record,
+             bool force) {
+  const std::optional<Intent> intent =
+      force ? find_readable_intent(directory) : directory.find_intent();
   const Record known = record ? *record : intent ? record_from(*intent) : Record{};
   // Nothing but files outlives a boot, and a pid of another boot is somebody else's.
   if (!intent || intent->boot_id == sys::boot_id()) {
@@ -121,11 +135,15 @@ void start(const GlobalOptions& global, const std::string& id) {
   const state::ContainerDirectory directory = store.open(id, state::Lock::exclusive);
   const Record record = stages::read_record(directory);
   switch (observe(directory, record)) {
-    case Status::created: break;
-    case Status::running: throw wrong_state("cannot start an already running container");
-    case Status::stopped: throw wrong_state("cannot start a container that has stopped");
+    case Status::created:
+      break;
+    case Status::running:
+      throw wrong_state("cannot start an already running container");
+    case Status::stopped:
+      throw wrong_state("cannot start a container that has stopped");
     case Status::creating:
-    case Status::paused: throw wrong_state("cannot start a container in the paused state");
+    case Status::paused:
+      throw wrong_state("cannot start a container in the paused state");
   }
   if (!start_gate::open_and_await(directory.fd())) {
     throw wrong_state("cannot start a container that has stopped");
@@ -171,11 +189,11 @@ void remove(const GlobalOptions& global, const std::string& id, bool force) {
   if (record && !force) {
     const Status status = observe(*directory, *record);
     if (status != Status::stopped && status != Status::created) {
-      throw wrong_state(fmt::format("cannot delete container {} that is not stopped: {}", id,
-                                    to_string(status)));
+      throw wrong_state(
+          fmt::format("cannot delete container {} that is not stopped: {}", id, to_string(status)));
     }
   }
-  stages::destroy(*directory, record);
+  stages::destroy(*directory, record, force);
   if (!record && !force) throw wrong_state("container does not exist");
 }
 
@@ -194,7 +212,8 @@ Listing list(const GlobalOptions& global) {
       out.states.push_back(query(global, id));
     } catch (const Error& error) {
       // One that is being made or removed just now has no record, and is no one's mistake.
-      if (error.kind() == ErrorKind::state && error.message() == "container does not exist") continue;
+      if (error.kind() == ErrorKind::state && error.message() == "container does not exist")
+        continue;
       out.unreadable.emplace_back(id, error);
     }
   }

@@ -27,7 +27,8 @@ Status observe(const state::ContainerDirectory& directory, const Record& record)
 void run_poststart(const state::ContainerDirectory& directory, const Record& record);
 
 /// Ends whatever of the container lives, removes its cgroup, runs its poststop hooks and forgets it.
-/// A poststop hook that fails is passed over, as runtime.md orders.
-void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record);
+/// A poststop hook that fails is passed over, as runtime.md orders; so is a damaged intent with `force`.
+void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record,
+             bool force = false);
 
 }  // namespace tare::stages

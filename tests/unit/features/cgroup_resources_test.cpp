@@ -15,7 +15,7 @@ Host host_with(std::set<std::string> controllers) {
 
 Spec read_text(const std::string& resources) {
   const spec::Document document("config.json", R"({"linux": {"resources": )" + resources + "}}");
-  return read(document.top().at("linux"));
+  return read(document.top().at("linux"), ZeroPids::limit);
 }
 
 Error read_error(const std::string& resources) {
@@ -47,7 +47,7 @@ std::string writes(const std::string& resources) {
 
 TEST_CASE("no resources, null and empty ones ask for nothing", "[cgroup_resources]") {
   const spec::Document nothing("config.json", "{}");
-  CHECK(read(nothing.top()).writes.empty());
+  CHECK(read(nothing.top(), ZeroPids::limit).writes.empty());
   CHECK(writes("null").empty());
   CHECK(writes("{}").empty());
   CHECK(writes(R"({"memory": {}, "cpu": {}, "pids": {}, "unified": {}})").empty());
@@ -285,3 +285,12 @@ TEST_CASE("each write is explained with its field", "[cgroup_resources]") {
 
 }  // namespace
 }  // namespace tare::cgroup_resources
+
+TEST_CASE("cgroup resources: a pids limit of 0 is none in a config older than version 1.3",
+          "[cgroup_resources]") {
+  const spec::Document document("config.json", R"({"resources": {"pids": {"limit": 0}}})");
+  CHECK(read(document.top(), zero_pids_of("1.0.2-dev")).writes.empty());
+  CHECK(read(document.top(), zero_pids_of("1.2.1")).writes.empty());
+  REQUIRE(read(document.top(), zero_pids_of("1.3.0")).writes.size() == 1);
+  CHECK(read(document.top(), zero_pids_of("1.10.0")).writes[0].value == "1");
+}
