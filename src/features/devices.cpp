@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
@@ -16,6 +17,7 @@ namespace tare::devices {
 namespace {
 
 constexpr mode_t kForAll = 0666;
+constexpr mode_t kPermissions = 07777;
 
 struct Default {
   std::string_view path;
@@ -69,7 +71,6 @@ Device read_device(const spec::Reader& item) {
   // Twelve and twenty bits are all that the kernel has for them (include/linux/kdev_t.h).
   constexpr unsigned kMaxMajor = (1U << 12U) - 1;
   constexpr unsigned kMaxMinor = (1U << 20U) - 1;
-  constexpr unsigned kPermissions = 07777;
   const spec::Reader path = item.at("path");
   Device device{.path = path.string(),
                 .type = item.at("type").one_of("device type", kTypes),
@@ -141,8 +142,9 @@ void make_node(const Device& device, sys::FdRef parent, const std::string& name)
   if (!is_device(sys::status(node), device)) refuse_existing(device);
   if (!made) return;
   if (device.uid != 0 || device.gid != 0) sys::change_owner(node, device.uid, device.gid);
-  // mknod is subject to the umask, and a change of owner may take bits away.
-  sys::change_mode(node, device.mode);
+  // mknod is subject to the umask, and a change of owner takes set-user-ID away.
+  const mode_t mode = sys::status(node).st_mode & kPermissions;
+  if (mode != device.mode) sys::change_mode(node, device.mode);
 }
 
 void bind_node(const Device& device, sys::FdRef parent, const std::string& name,
@@ -213,11 +215,15 @@ std::vector<sys::Fd> open_in_parent(const Plan& plan) {
 
 void apply_in_init(const Plan& plan, const sys::Root& root, std::vector<sys::Fd> sources,
                    bool own_dev) {
+  // Almost all are in /dev, which is looked up once for all in a row.
+  sys::Fd parent;
+  std::string directory;
   for (std::size_t i = 0; i < plan.devices.size(); ++i) {
     const Device& device = plan.devices[i];
     for_device(device, [&] {
-      std::string name;
-      const sys::Fd parent = root.parent_of(device.path, name);
+      std::string name = device.path.substr(device.path.rfind('/') + 1);
+      const std::string above = device.path.substr(0, device.path.size() - name.size());
+      if (above != std::exchange(directory, above)) parent = root.parent_of(device.path, name);
       if (is_bound(plan, device)) return bind_node(device, parent, name, sources.at(i));
       make_node(device, parent, name);
     });

@@ -75,8 +75,8 @@ class Cover {
 };
 
 sys::Fd make_empty_directory() {
-  // The least that a tmpfs can be: its root is the one inode (CVE-less, but a DoS once: every mask
-  // had a filesystem of its own that could be filled).
+  // The least that a tmpfs can be: its root is the one inode. A filesystem for each mask, with the
+  // usual half of memory as its size, has been a way to exhaust a host.
   sys::NewFilesystem filesystem("tmpfs");
   filesystem.set("source", "tmpfs");
   filesystem.set_flag("ro");

@@ -53,6 +53,21 @@ void judge_place(const sys::Root& root, sys::FdRef place, std::string_view desti
   }
 }
 
+// The usual case, in a fraction of the calls: only the last component is missing, and no link is in
+// the way. Nullopt for any other.
+std::optional<sys::Fd> make_last(const sys::Root& root, std::string_view destination,
+                                 bool directory) {
+  const std::size_t end = destination.rfind('/');
+  const std::string name(destination.substr(end + 1));
+  const std::optional<sys::Fd> parent = root.find_without_links(
+      end == 0 ? std::string_view("/") : destination.substr(0, end), O_PATH | O_DIRECTORY);
+  if (!parent) return std::nullopt;
+  const bool made = directory ? sys::make_directory(*parent, name, kDirectoryMode)
+                              : sys::make_node(*parent, name, S_IFREG | kFileMode, 0);
+  if (!made) return std::nullopt;
+  return sys::open_at(*parent, name, O_PATH | O_NOFOLLOW);
+}
+
 }  // namespace
 
 std::string attempt(std::string_view source, std::string_view destination) {
@@ -68,32 +83,23 @@ bool may_cover(std::string_view destination) noexcept {
   return std::find(std::begin(kHarmless), std::end(kHarmless), destination) != std::end(kHarmless);
 }
 
-Target open(const sys::Root& root, std::string_view destination, bool directory) {
-  if (std::optional<sys::Fd> plain = root.find_without_links(destination, O_PATH)) {
-    return {.fd = std::move(*plain), .existed = true};
-  }
-  Target target;
-  if (std::optional<sys::Fd> linked = root.find(destination, O_PATH)) {
-    target = {.fd = std::move(*linked), .existed = true};
-  } else {
-    target.fd = directory ? root.make_directories(destination, kDirectoryMode)
-                          : root.make_file(destination, kFileMode);
-    // What was made may lie behind a dangling link.
-    if (root.find_without_links(destination, O_PATH)) return target;
-  }
-  judge_place(root, target.fd, destination);
-  return target;
+std::optional<sys::Fd> find(const sys::Root& root, std::string_view destination) {
+  std::optional<sys::Fd> found = root.find_without_links(destination, O_PATH);
+  if (found) return found;
+  found = root.find(destination, O_PATH);
+  if (found) judge_place(root, *found, destination);
+  return found;
 }
 
-void withdraw(const sys::Root& root, std::string_view destination) noexcept {
-  try {
-    std::string name;
-    const sys::Fd parent = root.parent_of(destination, name);
-    sys::remove_directory(parent, name);
-  } catch (const Error&) {
-    // The mount's own failure is the one to tell of.
-    return;
+sys::Fd make(const sys::Root& root, std::string_view destination, bool directory) {
+  if (std::optional<sys::Fd> made = make_last(root, destination, directory)) {
+    return std::move(*made);
   }
+  sys::Fd target = directory ? root.make_directories(destination, kDirectoryMode)
+                             : root.make_file(destination, kFileMode);
+  // It may lie behind a dangling link.
+  if (!root.find_without_links(destination, O_PATH)) judge_place(root, target, destination);
+  return target;
 }
 
 sys::Fd open_ordinary(const sys::Root& root, std::string_view destination, std::string_view type) {

@@ -2,6 +2,7 @@
 /// that is harmless. Used by mounts in init, for one mount at a time.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,19 +21,14 @@ bool is_in_proc(std::string_view destination) noexcept;
 /// let lxcfs and the like emulate, none of which is a control of the kernel's.
 bool may_cover(std::string_view destination) noexcept;
 
-struct Target {
-  sys::Fd fd{};          ///< O_PATH
-  bool existed = false;  ///< was there before
-};
+/// What `destination` names within the root, O_PATH; nullopt when there is nothing. What only a
+/// symbolic link leads to must not be the root, /proc, or anything in a procfs. Throws Error(spec
+/// or system).
+std::optional<sys::Fd> find(const sys::Root& root, std::string_view destination);
 
-/// What `destination` names within the root; a missing directory or empty file is made. What only a
-/// symbolic link leads to must not be the root, /proc, or anything in a procfs.
-/// Throws Error(spec or system).
-Target open(const sys::Root& root, std::string_view destination, bool directory);
-
-/// Removes the directory that open() made, for a mount that failed after all; what is not empty, or not
-/// a directory, stays. The parents stay too: others may use them by now.
-void withdraw(const sys::Root& root, std::string_view destination) noexcept;
+/// Makes the directory or empty file that find() did not find, with its parents, and gives it,
+/// O_PATH; a dangling link is made good under the same conditions. Throws Error(spec or system).
+sys::Fd make(const sys::Root& root, std::string_view destination, bool directory);
 
 /// A directory that no symbolic link leads to, for procfs and sysfs (CVE-2019-19921,
 /// CVE-2023-27561); made where missing. Throws Error(spec) "filesystem \"proc\" must be mounted on

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string_view>
 
 #include "features/copy_up.hpp"
@@ -66,9 +67,12 @@ void put_on(sys::FdRef target, sys::FdRef mount) {
 }
 
 void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
-  const bool directory = S_ISDIR(sys::status(source).st_mode);
-  const mount_target::Target target = mount_target::open(root, mount.destination, directory);
-  put_on(target.fd, source);
+  std::optional<sys::Fd> target = mount_target::find(root, mount.destination);
+  if (!target) {
+    const bool directory = S_ISDIR(sys::status(source).st_mode);
+    target = mount_target::make(root, mount.destination, directory);
+  }
+  put_on(*target, source);
 }
 
 void attach_inner_bind(const Mount& mount, const sys::Root& root) {
@@ -103,41 +107,30 @@ void look_alike(sys::NewFilesystem& filesystem, const mount_options::Options& op
   if (!has_option(options, "gid=")) filesystem.set("gid", std::to_string(there.st_gid));
 }
 
-sys::Fd make_filesystem(const Mount& mount, const mount_target::Target& target) {
+sys::Fd make_filesystem(const Mount& mount, const std::optional<sys::Fd>& covered) {
   const mount_options::Options& options = mount.options;
   sys::NewFilesystem filesystem(mount.type);
   filesystem.set("source", mount.source);
   for (const std::string& flag : options.superblock) filesystem.set_flag(flag);
-  if (mount.type == "tmpfs" && target.existed) look_alike(filesystem, options, target.fd);
+  if (mount.type == "tmpfs" && covered) look_alike(filesystem, options, *covered);
   for (const std::string& option : options.data) set_option(filesystem, option);
   sys::Fd made = filesystem.mount(options.set | options.recursive_set);
   change(made, {.propagation = options.propagation}, false);
   return made;
 }
 
-mount_target::Target open_target(const Mount& mount, const sys::Root& root) {
-  if (mount.type != "proc" && mount.type != "sysfs") {
-    return mount_target::open(root, mount.destination, true);
-  }
-  return {.fd = mount_target::open_ordinary(root, mount.destination, mount.type), .existed = true};
-}
-
-// A filesystem that cannot be made leaves no directory behind that was made for it.
-sys::Fd make_or_withdraw(const Mount& mount, const sys::Root& root,
-                         const mount_target::Target& target) {
-  try {
-    return make_filesystem(mount, target);
-  } catch (const Error&) {
-    if (!target.existed) mount_target::withdraw(root, mount.destination);
-    throw;
-  }
-}
-
+// The filesystem first: one that cannot be made leaves no directory behind that was made for it.
 void attach_filesystem(const Mount& mount, const sys::Root& root, Made& made) {
-  const mount_target::Target target = open_target(mount, root);
-  sys::Fd filesystem = make_or_withdraw(mount, root, target);
-  if (mount.options.copy_up && target.existed) copy_up::copy_tree(target.fd, filesystem);
-  put_on(target.fd, filesystem);
+  const bool ordinary = mount.type == "proc" || mount.type == "sysfs";
+  std::optional<sys::Fd> target =
+      ordinary ? std::nullopt : mount_target::find(root, mount.destination);
+  sys::Fd filesystem = make_filesystem(mount, target);
+  if (mount.options.copy_up && target) copy_up::copy_tree(*target, filesystem);
+  if (!target) {
+    target = ordinary ? mount_target::open_ordinary(root, mount.destination, mount.type)
+                      : mount_target::make(root, mount.destination, true);
+  }
+  put_on(*target, filesystem);
   if (mount.late_readonly) made.late_readonly.push_back(sys::duplicate(filesystem));
   if (mount.type == "devpts" && mount.destination == "/dev/pts") {
     made.devpts = std::move(filesystem);

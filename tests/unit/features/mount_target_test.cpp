@@ -67,29 +67,33 @@ TEST_CASE("mount target: an attempt reads as callers look for it", "[mount_targe
 TEST_CASE("mount target: what is there is found, and what is not is made", "[mount_target]") {
   const Tree tree;
   fs::create_directories(tree.path("/there"));
-  const Target there = open(tree.root, "/there", true);
-  CHECK(there.existed);
-  CHECK(tree.is(there.fd, "/there"));
-  const Target directory = open(tree.root, "/new/directory", true);
-  CHECK_FALSE(directory.existed);
-  CHECK(fs::is_directory(tree.path("/new/directory")));
-  CHECK(tree.is(directory.fd, "/new/directory"));
-  const Target file = open(tree.root, "/other/file", false);
-  CHECK_FALSE(file.existed);
-  CHECK(fs::is_regular_file(tree.path("/other/file")));
-  CHECK(tree.is(file.fd, "/other/file"));
+  CHECK(tree.is(find(tree.root, "/there").value(), "/there"));
+  CHECK_FALSE(find(tree.root, "/new"));
+  for (const char* place : {"/new", "/there/new", "/other/deep/new"}) {
+    const sys::Fd made = make(tree.root, place, true);
+    CHECK(fs::is_directory(tree.path(place)));
+    CHECK(tree.is(made, place));
+  }
+  for (const char* place : {"/file", "/there/file", "/third/deep/file"}) {
+    const sys::Fd made = make(tree.root, place, false);
+    CHECK(fs::is_regular_file(tree.path(place)));
+    CHECK(tree.is(made, place));
+  }
 }
 
 TEST_CASE("mount target: links lead within the root, dangling ones too", "[mount_target]") {
   const Tree tree;
   fs::create_directory_symlink(tree.scratch.path("canary"), tree.path("/absolute"));
   fs::create_directory_symlink("../../canary", tree.path("/relative"));
+  fs::create_symlink("../../canary/file", tree.path("/last"));
   for (const char* place : {"/absolute/x", "/relative/x"}) {
-    const Target target = open(tree.root, place, true);
-    CHECK_FALSE(target.existed);
+    CHECK_FALSE(find(tree.root, place));
+    make(tree.root, place, true);
     CHECK(tree.canary_is_empty());
   }
   CHECK(fs::is_directory(tree.path("/canary/x")));
+  CHECK(tree.is(make(tree.root, "/last", false), "/canary/file"));
+  CHECK(tree.canary_is_empty());
 }
 
 TEST_CASE("mount target: a link to the root or to /proc is refused, one elsewhere is not",
@@ -100,11 +104,19 @@ TEST_CASE("mount target: a link to the root or to /proc is refused, one elsewher
   fs::create_directory_symlink("/", tree.path("/to-root"));
   fs::create_directory_symlink("proc", tree.path("/to-proc"));
   fs::create_directory_symlink("data", tree.path("/to-data"));
-  CHECK(refusal([&] { open(tree.root, "/to-root", true); }) ==
+  CHECK(refusal([&] { find(tree.root, "/to-root"); }) ==
         "mountpoint \"/to-root\" is on the top of rootfs");
-  CHECK(refusal([&] { open(tree.root, "/to-proc", true); }) ==
+  CHECK(refusal([&] { find(tree.root, "/to-proc"); }) ==
         "\"/to-proc\" cannot be mounted because it is inside /proc");
-  CHECK(tree.is(open(tree.root, "/to-data", true).fd, "/data"));
+  CHECK(tree.is(find(tree.root, "/to-data").value(), "/data"));
+}
+
+TEST_CASE("mount target: a dangling link to /proc is refused as well", "[mount_target]") {
+  const Tree tree;
+  fs::create_directory_symlink("proc", tree.path("/to-proc"));
+  CHECK_FALSE(find(tree.root, "/to-proc"));
+  CHECK(refusal([&] { make(tree.root, "/to-proc", true); }) ==
+        "\"/to-proc\" cannot be mounted because it is inside /proc");
 }
 
 TEST_CASE("mount target: an ordinary directory is one in every component", "[mount_target]") {
