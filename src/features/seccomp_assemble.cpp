@@ -200,11 +200,11 @@ class Search {
   }
 
   std::size_t end_of_stretch(std::size_t begin) const {
-    constexpr std::size_t longest = 7;  // three exceptions
+    constexpr std::size_t kLongest = 7;  // three exceptions
     const std::vector<Range>& ranges = table_.ranges;
     const Answer& base = ranges[begin].answer;
     std::size_t end = begin + 1;
-    while (end + 1 < ranges.size() && end - begin < longest &&
+    while (end + 1 < ranges.size() && end - begin < kLongest &&
            ranges[end + 1].first - ranges[end].first == 1 && ranges[end + 1].answer == base) {
       end += 2;
     }
@@ -214,10 +214,10 @@ class Search {
   // Numbers are looked up one by one when a filter is loaded (kernel/seccomp.c,
   // seccomp_cache_prepare), so wide stretches should be found first; the endless ones are cut down.
   void weigh() {
-    constexpr std::uint32_t widest = 64;
+    constexpr std::uint32_t kWidest = 64;
     for (std::size_t at = 1; at < stretches_.size(); ++at) {
       stretches_[at].weight_before =
-          stretches_[at - 1].weight_before + std::min(widest, first_of(at) - first_of(at - 1));
+          stretches_[at - 1].weight_before + std::min(kWidest, first_of(at) - first_of(at - 1));
     }
   }
 
