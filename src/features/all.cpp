@@ -156,6 +156,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                                .id_map = plan.id_map,
                                .no_new_keyring = options.no_new_keyring,
                                .has_seccomp = plan.seccomp.enabled});
+  plan.sources_by_init = host.rootless;
   check_mount_namespace(plan);
   return plan;
 }
@@ -169,6 +170,7 @@ Explain explain_all(const Plan& plan) {
   id_map::explain(plan.id_map, out);
   oom_score::explain(plan.process.oom_score, out);
   keyring::explain(plan.process.keyring, out);
+  if (plan.sources_by_init) out.add("rootfs", "clone mounts in init: the caller is not root");
   rootfs::explain(plan.rootfs, out);
   mounts::explain(plan.mounts, out);
   devices::explain(plan.devices, out);

@@ -1,8 +1,8 @@
-/// The registry: every feature once in each of Spec, Plan, read, plan and explain. Adding a feature is a
-/// line in each, and one in stages/init.cpp, where it runs being for a person to decide.
+/// The registry: every feature once in each of Spec, Plan, read, plan and explain. Adding a feature
+/// is a line in each, and one in stages/init.cpp, where it runs being for a person to decide.
 ///
-/// Spec is config.json with its types checked; Plan is what will be done, decided, as plain data. Nothing
-/// right of Plan reads Spec or config.json, and planning makes no system call.
+/// Spec is config.json with its types checked; Plan is what will be done, decided, as plain data.
+/// Nothing right of Plan reads Spec or config.json, and planning makes no system call.
 #pragma once
 
 #include <map>
@@ -93,6 +93,9 @@ struct Plan {
   cgroup_resources::Plan cgroup_resources{};
   cgroup_devices::Plan cgroup_devices{};
   seccomp::Plan seccomp{};
+  /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may clone
+  /// mounts. Otherwise the parent does, so that init needs no path of the host.
+  bool sources_by_init = false;
   bool operator==(const Plan&) const = default;
 };
 
@@ -106,7 +109,8 @@ struct PlanOptions {
   bool systemd_cgroup = false;
 };
 
-/// Reads the whole of config.json. Throws Error(spec), and Error(unsupported) for what is not there yet.
+/// Reads the whole of config.json. Throws Error(spec), and Error(unsupported) for what is not there
+/// yet.
 Spec read_spec(const spec::Reader& top);
 /// Reads the object `process`, of config.json or of exec's own file.
 ProcessSpec read_process(const spec::Reader& process);

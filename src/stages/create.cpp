@@ -82,12 +82,7 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
       .identity = record,
   };
   tools.join = namespaces::open_in_parent(plan.namespaces);
-  if (plan.namespaces.has(namespaces::Type::mount)) {
-    tools.rootfs = rootfs::open_in_parent(plan.rootfs);
-    tools.mount_sources = mounts::open_in_parent(plan.mounts);
-    tools.device_sources = devices::open_in_parent(plan.devices);
-    tools.null_device = masked_paths::open_in_parent(plan.masked_paths);
-  }
+  if (!plan.sources_by_init) open_sources(plan, tools);
   if (!request.console_socket.empty()) {
     tools.console_socket = in_context([] { return "console socket"; },
                                       [&] { return sys::connect_unix(request.console_socket); });

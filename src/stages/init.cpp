@@ -64,6 +64,7 @@ void set_up(const Plan& plan, InitTools& tools) {
   sys::new_session();
   sys::set_umask(kSetUpUmask);
   namespaces::join(tools.join);
+  if (plan.sources_by_init) open_sources(plan, tools);
   // While this process still has its old ids: the path of the rootfs may be closed to the new ones.
   const sys::Root root = attach_root(plan, tools);
   become_root_of_user_namespace(plan, tools.payload.channel);
@@ -87,6 +88,14 @@ void set_up(const Plan& plan, InitTools& tools) {
 }
 
 }  // namespace
+
+void open_sources(const Plan& plan, InitTools& tools) {
+  if (!plan.namespaces.has(Type::mount)) return;
+  tools.rootfs = rootfs::open_in_parent(plan.rootfs);
+  tools.mount_sources = mounts::open_in_parent(plan.mounts);
+  tools.device_sources = devices::open_in_parent(plan.devices);
+  tools.null_device = masked_paths::open_in_parent(plan.masked_paths);
+}
 
 void hand_over_console(const terminal::Pty& pty, const InitTools& tools) {
   if (tools.console_socket) {

@@ -23,6 +23,10 @@ struct InitTools {
   Record identity{};            ///< what hooks are told of the container
 };
 
+/// Clones what is to be mounted, as long as paths of the host can be reached. In the parent or, where the
+/// Plan says so, in init. Throws Error(system).
+void open_sources(const Plan& plan, InitTools& tools);
+
 /// Carries out the Plan and becomes the payload. Gives an exit status only on failure.
 int init_main(const Plan& plan, InitTools& tools) noexcept;
 
