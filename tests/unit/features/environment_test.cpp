@@ -253,7 +253,7 @@ TEST_CASE("a program by path fails as Go's LookPath does", "[environment]") {
       {"/no/such", "exec: \"/no/such\": stat /no/such: no such file or directory"},
       {"/etc/passwd/x", "exec: \"/etc/passwd/x\": stat /etc/passwd/x: not a directory"},
       {"/etc/passwd", "exec: \"/etc/passwd\": permission denied"},
-      {"/usr", "exec: \"/usr\": is a directory"},
+      {"/usr", "exec: \"/usr\": is a directory: permission denied"},
       {"./no", "exec: \"./no\": stat ./no: no such file or directory"},
   }));
   CHECK_THROWS_WITH(find(name, "/bin"), words);
