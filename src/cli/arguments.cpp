@@ -23,6 +23,7 @@ Error not_defined(std::string_view name) {
   return usage(fmt::format("flag provided but not defined: -{}", name));
 }
 
+// A wrong value is found here, before anything is done, and not where it is used.
 void check_value(const Flag& flag, std::string_view value) {
   const bool good = flag.takes == Takes::nothing  ? parse_boolean(value).has_value()
                     : flag.takes == Takes::number ? parse_number(value, kHighestNumber).has_value()
@@ -72,6 +73,8 @@ Arguments::Arguments(std::span<const Flag> table, Order order, Words words) : ta
   words_.insert(words_.end(), words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
 }
 
+// A word that begins with a dash and names one flag: by its long name with one dash or two, as Go's
+// flag package takes it (go-runc calls restore with -no-subreaper), or by its letter.
 std::size_t Arguments::read_flag(Words words, std::size_t at) {
   std::string_view name = words[at];
   const bool two_dashes = name[1] == '-';
@@ -88,6 +91,8 @@ std::size_t Arguments::read_flag(Words words, std::size_t at) {
   return read_letters(words, at);
 }
 
+// A word of several letters behind one dash: flags that take nothing, and at the end perhaps one
+// that takes the rest of the word or the next word.
 std::size_t Arguments::read_letters(Words words, std::size_t at) {
   const std::string_view letters = words[at].substr(1);
   for (std::size_t i = 0; i < letters.size(); ++i) {

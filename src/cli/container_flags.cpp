@@ -37,6 +37,7 @@ int preserved_descriptors(const Arguments& arguments) {
   return asked + passed_descriptors(passed, variable("LISTEN_PID"), sys::own_pid());
 }
 
+// The container's id is the one word there is: check_word_count has seen to that.
 CreateRequest create_request(const Arguments& arguments, const GlobalOptions& global) {
   const std::string bundle = arguments.text("bundle");
   return {

@@ -58,6 +58,7 @@ sys::LogFormat parse_format(std::string_view word) {
   throw usage(fmt::format("invalid log-format: {}", word));
 }
 
+// crun's flag: podman passes "disabled" where it was called with --cgroups=disabled.
 void read_cgroup_manager(std::string_view word, GlobalOptions& options) {
   if (word == "systemd") {
     options.systemd_cgroup = true;
@@ -68,6 +69,7 @@ void read_cgroup_manager(std::string_view word, GlobalOptions& options) {
   }
 }
 
+// nullopt: to be found out.
 std::optional<bool> parse_rootless(std::string_view word) {
   if (word.empty() || word == "auto") return std::nullopt;
   const std::optional<bool> value = parse_boolean(word);
@@ -76,6 +78,7 @@ std::optional<bool> parse_rootless(std::string_view word) {
   return value;
 }
 
+// An empty root is what a script passes whose variable is not set; runc takes it for "/" too.
 std::string read_root(std::string_view given) {
   const std::string root = given.empty() ? "/" : sys::clean_path(absolute(given));
   if (root == "/") throw usage("Option --root argument should not be set to /");

@@ -22,6 +22,7 @@ std::string left_side(const Flag& flag) {
 std::string list_flags(std::span<const Flag> flags) {
   std::vector<Flag> shown(flags.begin(), flags.end());
   shown.push_back({.name = "help", .letter = 'h', .help = "print this and exit"});
+  // What has no text is taken from callers that still send it, and is no promise.
   std::erase_if(shown, [](const Flag& flag) { return flag.help.empty(); });
   std::size_t width = 0;
   for (const Flag& flag : shown) width = std::max(width, left_side(flag).size());

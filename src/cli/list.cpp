@@ -31,6 +31,7 @@ std::string read_passwd() {
   return file ? sys::read_all(*file, std::size_t{16} << 20U) : std::string();
 }
 
+// Takes the text up to the next colon off the front.
 std::string_view take_field(std::string_view& line) {
   const std::size_t colon = line.find(':');
   const std::string_view field = line.substr(0, colon);
@@ -89,6 +90,7 @@ std::string listed_as_table(const std::vector<State>& states, std::string_view p
 }
 
 std::string listed_as_json(const std::vector<State>& states, std::string_view passwd) {
+  // A slice that nothing was appended to: Go programs decode it as an empty list.
   if (states.empty()) return "null\n";
   std::string text;
   for (const State& state : states) {

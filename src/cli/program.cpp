@@ -47,6 +47,8 @@ int Program::run() {
   return print_help(globals) ? 0 : run_command(globals);
 }
 
+// Whether that was all that was asked for. Nothing else of the command line is looked at: help is
+// what one wants when the rest is wrong.
 bool Program::print_help(const Arguments& globals) const {
   const std::span<const std::string_view> words = globals.words();
   const bool asked = !words.empty() && (words[0] == "help" || words[0] == "h");
@@ -97,6 +99,7 @@ const sys::Log& Program::log() {
   return *log_;
 }
 
+// Prefixes and exit codes are those that callers of runc compare with.
 int Program::report(const Error& error) {
   std::string prefix;
   if (!acts_ && error.kind() == ErrorKind::usage && command_ != nullptr) {

@@ -20,6 +20,7 @@ constexpr std::array<Flag, 1> kFlags{{
      .help = "table (default) or json: the process IDs alone"},
 }};
 
+// ps(1) aligns its columns by spaces, and only the last can hold any.
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
   for (;;) {
@@ -74,6 +75,7 @@ std::string lines_of(const std::vector<int>& pids, std::string_view ps_output) {
   }
   const auto column = static_cast<std::size_t>(title - titles.begin());
   std::string text = fmt::format("{}\n", heading);
+  // The heading is no process: its title under PID is no number.
   for (std::string_view rest = ps_output; !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));

@@ -5,6 +5,7 @@
 namespace tare::cli {
 namespace {
 
+// Those of runc, whose tests and users count columns.
 constexpr std::size_t kLeastWidth = 12;
 constexpr std::size_t kPadding = 3;
 

@@ -8,6 +8,8 @@
 
 namespace tare::state {
 
+/// As one line of JSON that the functions below read back. It ends with a brace, so that every cut
+/// is seen.
 std::string to_json(const Intent& intent);
 std::string to_json(const Record& record);
 /// Throw Error(state) "damaged ..." for anything but what to_json wrote: wrong types, a pid below

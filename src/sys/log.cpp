@@ -160,7 +160,9 @@ std::string json_line(std::string_view time, std::string_view message, const Err
 }
 
 Log::Log(const std::string& path, LogFormat format, LogLevel level)
-    : file_(open_at(FdRef::cwd(), open_path(path), O_WRONLY | O_CREAT | O_APPEND, 0644)),
+    // O_NONBLOCK: a FIFO that nobody reads is an error, and not a command that hangs.
+    : file_(
+          open_at(FdRef::cwd(), open_path(path), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0644)),
       format_(format),
       level_(level) {}
 

@@ -127,6 +127,15 @@ TEST_CASE("log: a log that cannot be opened is an error that names it", "[log]")
                     "open /nonexistent/log: no such file or directory");
 }
 
+TEST_CASE("log: a FIFO that nobody reads is an error, and one that is read is a log", "[log]") {
+  const Scratch scratch;
+  sys::make_node(scratch.fd(), "fifo", S_IFIFO | 0600, 0);
+  CHECK_THROWS_AS(Log(scratch.path("fifo"), LogFormat::text, LogLevel::error), Error);
+  const sys::Fd reader = sys::open_at(scratch.fd(), "fifo", O_RDONLY | O_NONBLOCK);
+  Log(scratch.path("fifo"), LogFormat::text, LogLevel::error).write(LogLevel::error, "heard");
+  CHECK(sys::read_all(reader).find("msg=heard\n") != std::string::npos);
+}
+
 TEST_CASE("log: a failure is one line in the log and the same words on standard error", "[log]") {
   const Scratch scratch;
   const std::string shown = stderr_of([&] {
