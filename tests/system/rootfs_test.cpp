@@ -154,19 +154,25 @@ TEST_CASE("rootfs: a mount in the container never reaches the host, even from a 
   }
 }
 
-TEST_CASE("rootfs: without pivot_root the host's procfs and sysfs are gone from the namespace") {
+TEST_CASE("rootfs: without pivot_root the host's procfs and sysfs are gone, the container's not") {
   if (test::skip_unless_root()) return;
   CHECK(test::on_machine([] {
+          const rootfs::Plan plan{.path = kRoot, .no_pivot = true};
           test::write(kRoot + "/file", "inside");
           std::filesystem::create_directories(kRoot + "/proc");
           test::mount("own", kRoot + "/proc", "proc", 0);
-          return enter({.path = kRoot, .no_pivot = true}, [](sys::FdRef) {
-            std::string info = test::read("/proc/self/mountinfo");
-            info = info.substr(info.find("/proc "));
-            return test::read("/file") + (info.find("sysfs") == info.npos ? "" : " sysfs") +
-                   (info.find(" proc ", info.find("- proc") + 6) == info.npos ? "" : " proc");
+          sys::Fd tree = rootfs::open_in_parent(plan);
+          return test::in_child(CLONE_NEWNS, [&] {
+            const sys::Root root = rootfs::attach_in_init(plan, std::move(tree));
+            // A hold on the host's tree, which mountinfo does not show to who is in a chroot.
+            const sys::Fd host = sys::open_at(sys::FdRef::cwd(), "/", O_PATH | O_DIRECTORY);
+            rootfs::enter_in_init(plan, root);
+            const bool proc = sys::find_at(host, "proc/self", O_PATH).has_value();
+            const bool sysfs = sys::find_at(host, "sys/kernel", O_PATH).has_value();
+            return test::read("/file") + (proc ? " proc" : "") + (sysfs ? " sysfs" : "") +
+                   (std::filesystem::exists("/proc/self") ? ", its own" : "");
           });
-        }) == "inside");
+        }) == "inside, its own");
 }
 
 TEST_CASE("rootfs: what is no directory is refused with its name") {
