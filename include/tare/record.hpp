@@ -38,6 +38,7 @@ struct Intent {
   std::string process{};           ///< the object `process` of config.json as JSON: exec's defaults
   std::uint64_t namespaces = 0;    ///< CLONE_NEW* bits that exec joins
   bool user_mapped = false;        ///< the container has a user namespace
+  bool setgroups_denied = false;   ///< in which additional groups cannot be set
   bool operator==(const Intent&) const = default;
 };
 

@@ -37,6 +37,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle) {
       .process = bundle.process,
       .namespaces = plan.namespaces.all(),
       .user_mapped = plan.namespaces.has(namespaces::Type::user),
+      .setgroups_denied = !plan.process.credentials.set_groups,
   };
 }
 

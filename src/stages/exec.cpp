@@ -225,7 +225,7 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
   refuse_labels(request);
   ProcessSpec spec = read_process_spec(request, intent);
   apply_flags(request, spec);
-  const id_map::Plan no_maps;
+  const id_map::Plan no_maps{.deny_setgroups = intent.setgroups_denied};
   ProcessPlan plan = plan_process(spec, probe_host({}),
                       {.user_namespace = intent.user_mapped,
                        .id_map = no_maps,

@@ -96,6 +96,7 @@ std::string to_json(const Intent& intent) {
       {"process", intent.process},
       {"namespaces", intent.namespaces},
       {"userMapped", intent.user_mapped},
+      {"setgroupsDenied", intent.setgroups_denied},
   });
 }
 
@@ -133,6 +134,7 @@ Intent intent_from_json(std::string_view text) {
         .process = top.at("process").string(),
         .namespaces = top.at("namespaces").integer<std::uint64_t>(),
         .user_mapped = top.at("userMapped").boolean(),
+        .setgroups_denied = top.at("setgroupsDenied").boolean(),
     };
   });
 }

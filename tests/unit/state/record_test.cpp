@@ -21,7 +21,8 @@ Intent full_intent() {
           .hooks = R"({"poststop":[{"path":"/bin/\"true\""}]})",
           .process = R"({"args":["sh"]})",
           .namespaces = 0x7c020000,
-          .user_mapped = true};
+          .user_mapped = true,
+          .setgroups_denied = true};
 }
 
 Record full_record() {
