@@ -1,6 +1,6 @@
 /// process.args, process.env, process.cwd: what is executed, with which environment, where
-/// (config.md, "Process"). Resolved in init, as the container's user and inside its root, right before
-/// the start gate, so that create already says what is wrong with a command.
+/// (config.md, "Process"). Resolved in init, as the container's user and inside its root, right
+/// before the start gate, so that create already says what is wrong with a command.
 #pragma once
 
 #include <string>
@@ -22,16 +22,17 @@ struct Plan {
   std::vector<std::string> arguments{};
   std::vector<std::string> variables{};  ///< the last of each name wins; HOME may still be missing
   std::string directory{};
-  bool needs_home = false;               ///< HOME is unset or empty: taken from the container's passwd
+  bool needs_home = false;  ///< HOME is unset or empty: taken from the container's passwd
   bool operator==(const Plan&) const = default;
 };
 
-/// Reads from the object `process`. Throws Error(spec): no args, relative cwd, a variable without "=".
+/// Reads from the object `process`. Throws Error(spec): no args, relative cwd, a variable without
+/// "=".
 Spec read(const spec::Reader& process);
 Plan plan(const Spec& spec);
 
-/// The value of HOME for `uid` from the container's /etc/passwd, "/" where it has none. Read through
-/// the root, bounded, without NSS.
+/// The value of HOME for `uid` from the container's /etc/passwd, "/" where it has none. Read
+/// through the root, bounded, without NSS.
 std::string home_of(const sys::Root& root, unsigned uid);
 
 /// Makes the working directory where it is missing (as runc does), relative to the root.
@@ -44,11 +45,11 @@ void enter_directory(const Plan& plan);
 
 /// The file that arguments[0] names, by PATH of the container's environment where it has no slash.
 /// Throws Error(system): `exec: "X": executable file not found in $PATH`, `exec: "X": permission
-/// denied`, `exec: "X": is a directory`, in Go's words.
+/// denied`, `exec: "X": is a directory: permission denied`, in Go's words but for the last.
 std::string find_executable(const Plan& plan);
 
-/// Why execve(path) failed with `number`, found by looking at the file: a missing interpreter is named,
-/// of a script or an ELF file, as is a foreign architecture or a carriage return in "#!".
+/// Why execve(path) failed with `number`, found by looking at the file: a missing interpreter is
+/// named, of a script or an ELF file, as is a foreign architecture or a carriage return in "#!".
 Error explain_exec_failure(const std::string& path, int number);
 
 void explain(const Plan& plan, Explain& out);

@@ -135,8 +135,12 @@ sys::Fd open_procfs() {
 }
 
 void write(const Setting& setting, sys::FdRef procfs) {
-  const sys::Fd file = sys::open_beneath(procfs, "sys/" + setting.path, O_WRONLY);
-  sys::write_all(file, setting.value);
+  in_context(
+      [&] { return fmt::format("sysctl {} = \"{}\"", to_path(setting.path), setting.value); },
+      [&] {
+        const sys::Fd file = sys::open_beneath(procfs, "sys/" + setting.path, O_WRONLY);
+        sys::write_all(file, setting.value);
+      });
 }
 
 }  // namespace
@@ -186,16 +190,9 @@ void check_in_parent(const Plan& plan, const std::vector<namespaces::Target>& jo
 
 void apply_in_init(const Plan& plan) {
   if (plan.settings.empty()) return;
-  const sys::Fd procfs = open_procfs();
+  const sys::Fd procfs = asked_by([] { return "/linux/sysctl"; }, [] { return open_procfs(); });
   for (const Setting& setting : plan.settings) {
-    asked_by([&] { return setting.pointer; },
-             [&] {
-               in_context(
-                   [&] {
-                     return fmt::format("sysctl {} = \"{}\"", to_path(setting.path), setting.value);
-                   },
-                   [&] { write(setting, procfs); });
-             });
+    asked_by([&] { return setting.pointer; }, [&] { write(setting, procfs); });
   }
 }
 

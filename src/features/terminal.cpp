@@ -123,7 +123,9 @@ void mount_console(const Pty& pty, const sys::Root& root) {
                const sys::Fd console = sys::open_at(dev, name, O_PATH | O_NOFOLLOW);
                // What an image has put there as a link leads to some other file of the container,
                // which the terminal would hide (runc refuses it too; CVE-2026-88264).
-               if (S_ISLNK(sys::status(console).st_mode)) sys::raise(ELOOP, "open /dev/console");
+               const mode_t mode = sys::status(console).st_mode;
+               if (S_ISLNK(mode)) sys::raise(ELOOP, "open /dev/console");
+               if (S_ISDIR(mode)) sys::raise(EISDIR, "open /dev/console");
                const sys::Fd tree = sys::clone_tree(pty.slave, "", false);
                sys::attach(tree, console);
              });
