@@ -1,5 +1,6 @@
 """linux.sysctl: what is set, where, and what is refused because it would be the host's."""
 
+import os
 import pathlib
 
 import pytest
@@ -131,7 +132,7 @@ def test_the_error_says_which_namespace_is_missing(box):
 
 @pytest.mark.peer(crun="1.8 fails, but leaves the cgroup")
 def test_a_path_to_the_namespace_of_the_host_is_the_hosts(box):
-    box.bundle.namespace("network", "/proc/1/ns/net")
+    box.bundle.namespace("network", f"/proc/{os.getpid()}/ns/net")
     before = read("/proc/sys/net/ipv4/ip_default_ttl")
     box.set("linux.sysctl", {"net.ipv4.ip_default_ttl": before.strip()})
     box.create().fails()
