@@ -68,11 +68,55 @@ class Checks {
       : out_(out), little_endian_(little_endian), wide_(wide) {}
 
   void emit(const Answer& answer) {
-    for (const Check& check : answer.checks) emit_check(check);
+    for (auto check = answer.checks.begin(); check != answer.checks.end();) {
+      const auto end = end_of_alternatives(check, answer.checks.end());
+      if (end - check == 1) {
+        emit_check(*check);
+      } else {
+        emit_alternatives(check, end);
+      }
+      check = end;
+    }
     out_.push_back(plain(kReturn, answer.otherwise));
   }
 
  private:
+  using Iterator = std::vector<Check>::const_iterator;
+
+  // Checks that say the same of one argument but for the value's low half: each then costs one
+  // instruction, as with libseccomp, rather than five.
+  static Iterator end_of_alternatives(Iterator begin, Iterator end) {
+    constexpr std::ptrdiff_t kMost = 200;  // within the reach of one branch
+    const auto is_alternative = [&](const Check& check) {
+      return check.action == begin->action && check.arguments.size() == 1 &&
+             check.arguments[0].comparison == SCMP_CMP_EQ &&
+             check.arguments[0].index == begin->arguments[0].index &&
+             high(check.arguments[0].value) == high(begin->arguments[0].value);
+    };
+    Iterator at = begin + 1;
+    if (begin->arguments.empty() || !is_alternative(*begin)) return at;
+    while (at != end && at - begin < kMost && is_alternative(*at)) ++at;
+    return at;
+  }
+
+  void emit_alternatives(Iterator begin, Iterator end) {
+    const std::size_t start = out_.size();
+    const Argument& first = begin->arguments[0];
+    const Halves halves = halves_of(first.index, little_endian_);
+    if (wide_) {
+      out_.push_back(plain(kLoad, halves.high_offset));
+      out_.push_back(branch(kIfEqual, high(first.value), 0, kFails));
+    }
+    out_.push_back(plain(kLoad, halves.low_offset));
+    for (auto check = begin; check != end; ++check) {
+      const std::uint32_t value = low(check->arguments[0].value);
+      out_.push_back(branch(kIfEqual, value, kHolds, check + 1 == end ? kFails : 0));
+    }
+    settle(start, kHolds, out_.size());
+    out_.push_back(plain(kReturn, begin->action));
+    settle(start, kFails, out_.size());
+  }
+
   void emit_check(const Check& check) {
     const std::size_t start = out_.size();
     for (const Argument& argument : check.arguments) {
@@ -85,8 +129,8 @@ class Checks {
   }
 
   // Puts the distance to `target` where instructions from `from` on have `placeholder`. An argument
-  // has at most five instructions and a check six arguments, so no distance comes near a
-  // placeholder.
+  // has at most five instructions and a check six arguments, and alternatives are bounded, so no
+  // distance comes near a placeholder.
   void settle(std::size_t from, std::uint8_t placeholder, std::size_t target) {
     for (std::size_t at = from; at < out_.size(); ++at) {
       if (BPF_CLASS(out_[at].code) != BPF_JMP) continue;

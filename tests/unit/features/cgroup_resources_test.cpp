@@ -283,9 +283,6 @@ TEST_CASE("each write is explained with its field", "[cgroup_resources]") {
   CHECK(out.effects()[0].field == "/linux/resources/pids/limit");
 }
 
-}  // namespace
-}  // namespace tare::cgroup_resources
-
 TEST_CASE("cgroup resources: a pids limit of 0 is none in a config older than version 1.3",
           "[cgroup_resources]") {
   const spec::Document document("config.json", R"({"resources": {"pids": {"limit": 0}}})");
@@ -294,3 +291,6 @@ TEST_CASE("cgroup resources: a pids limit of 0 is none in a config older than ve
   REQUIRE(read(document.top(), zero_pids_of("1.3.0")).writes.size() == 1);
   CHECK(read(document.top(), zero_pids_of("1.10.0")).writes[0].value == "1");
 }
+
+}  // namespace
+}  // namespace tare::cgroup_resources

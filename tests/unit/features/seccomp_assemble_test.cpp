@@ -122,6 +122,34 @@ TEST_CASE("all comparisons of a check must hold, and any of the checks may", "[s
   CHECK(ask({1, 2, 0, 0, 0, 4}) == kAllow);
 }
 
+TEST_CASE("a thousand values of one argument cost an instruction each, and no other value passes",
+          "[seccomp]") {
+  constexpr std::uint64_t kFirst = (1ULL << 32U) + 5000;
+  constexpr std::uint64_t kCount = 1000;
+  Answer answer{.otherwise = kEperm};
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    answer.checks.push_back(
+        {.arguments = {{.index = 2, .value = kFirst + 2 * i, .comparison = SCMP_CMP_EQ}},
+         .action = kAllow});
+  }
+  // One of another action in the middle must keep its place: the first check that holds decides.
+  answer.checks[500].action = kEnosys;
+  answer.checks[700].arguments[0].value = kFirst + 2 * 500;
+  const std::string program =
+      assemble({{.audit_architecture = AUDIT_ARCH_X86_64, .ranges = {{0, answer}}}});
+  CHECK(program.size() / 8 < kCount + 60);
+  const FilterMachine machine(program);
+  const auto answer_to = [&](std::uint64_t value) {
+    return machine.run(call(AUDIT_ARCH_X86_64, 7, {0, 0, value}));
+  };
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    CAPTURE(i);
+    CHECK(answer_to(kFirst + 2 * i) == (i == 500 ? kEnosys : i == 700 ? kEperm : kAllow));
+    CHECK(answer_to(kFirst + 2 * i + 1) == kEperm);
+    CHECK(answer_to(kFirst + 2 * i - (1ULL << 32U)) == kEperm);
+  }
+}
+
 TEST_CASE("each number gets the answer of its range, however many ranges there are", "[seccomp]") {
   // More than a conditional jump can span, and answers of many kinds, so that returns cannot be
   // shared.
