@@ -1,0 +1,120 @@
+#include "stages/birth.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <cerrno>
+
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+#include "sys/stream.hpp"
+#include "tare/error.hpp"
+
+namespace tare::stages {
+namespace {
+
+const std::function<void()> kJoinNothing = [] {};
+
+bool has_children() {
+  return ::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD;
+}
+
+TEST_CASE("the process that a joiner makes is the caller's child", "[birth]") {
+  const pid_t self = ::getpid();
+  const sys::Child child =
+      spawn_through_joiner({}, kJoinNothing, [&] { return ::getppid() == self ? 42 : 1; });
+  CHECK(child.pid > 0);
+  CHECK(sys::wait_for(child.pidfd).code == 42);
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("the joiner is gone when the process is there", "[birth]") {
+  sys::Pipe pipe = sys::make_pipe();
+  const sys::Child child = spawn_through_joiner(
+      {}, [&] { sys::write_all(pipe.write_end, std::to_string(::getpid())); },
+      [] { return ::pause(); });
+  pipe.write_end.reset();
+  // Only the joiner's number is written, and the child holds its copy of the pipe open.
+  std::array<char, 32> text{};
+  const std::size_t length = sys::read_some(pipe.read_end, text).value_or(0);
+  const pid_t joiner = std::stoi(std::string(text.data(), length));
+  CHECK(joiner != child.pid);
+  CHECK_FALSE(sys::open_pidfd(joiner));
+  CHECK_FALSE(sys::has_ended(child.pidfd));
+  sys::send_signal(child.pidfd, SIGKILL);
+  sys::wait_for(child.pidfd);
+}
+
+TEST_CASE("what the joiner has done to itself is so for the process", "[birth]") {
+  const sys::Child child = spawn_through_joiner(
+      {},
+      [] {
+        const sys::Fd directory = sys::open_at(sys::FdRef::cwd(), "/usr", O_PATH);
+        sys::change_directory(directory);
+      },
+      [] { return sys::current_directory() == "/usr" ? 0 : 1; });
+  CHECK(sys::wait_for(child.pidfd).code == 0);
+}
+
+TEST_CASE("what the joiner fails with is thrown here, and no process is left", "[birth]") {
+  bool ran = false;
+  CHECK_THROWS_WITH(spawn_through_joiner(
+                        {}, [] { throw Error::from_errno(EPERM, "setns"); },
+                        [&] {
+                          ran = true;
+                          return 0;
+                        }),
+                    "setns: operation not permitted");
+  CHECK_FALSE(ran);
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a clone that the kernel refuses is thrown here", "[birth]") {
+  // CLONE_FS with a new mount namespace is what clone(2) forbids.
+  CHECK_THROWS_WITH(
+      spawn_through_joiner({.namespaces = 0x00020000 | 0x200}, kJoinNothing, [] { return 0; }),
+      "clone3(CLONE_NEWNS|0x200): invalid argument");
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a joiner that dies without a word is told of", "[birth]") {
+  const int how = GENERATE(0, 1);
+  CHECK_THROWS_WITH(spawn_through_joiner(
+                        {},
+                        [&] {
+                          if (how == 0) ::raise(SIGKILL);
+                          sys::exit_now(0);
+                        },
+                        [] { return 0; }),
+                    "the process that joins namespaces died without a word");
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("the process holds no end of the joiner's channel", "[birth]") {
+  const auto count = [] {
+    const sys::Fd directory = sys::open_at(sys::FdRef::cwd(), "/proc/self/fd", O_RDONLY);
+    int sockets = 0;
+    for (const std::string& name : sys::list_directory(directory)) {
+      const auto target = sys::find_status(directory, name);
+      if (!target) continue;
+      try {
+        sockets += sys::read_link(directory, name).starts_with("socket:") ? 1 : 0;
+      } catch (const Error&) {
+        // The descriptor of the listing itself.
+        continue;
+      }
+    }
+    return sockets;
+  };
+  const int before = count();
+  // The parent's end, which is closed on exec like every other, is all that is left of it.
+  const sys::Child child = spawn_through_joiner({}, kJoinNothing, [&] { return count() - before; });
+  CHECK(sys::wait_for(child.pidfd).code <= 1);
+}
+
+}  // namespace
+}  // namespace tare::stages
