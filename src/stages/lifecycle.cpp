@@ -44,7 +44,7 @@ void run_poststop(const hooks::Plan& hooks, const Record& record) {
   const std::string state = state::hook_state(record, Status::stopped);
   for (const hooks::Hook& hook : hooks.poststop) {
     try {
-      hooks::run(hooks::Stage::poststop, {hook}, state, record.bundle);
+      hooks::run(hooks::Stage::poststop, {hook}, state, kHookDirectory);
     } catch (const Error&) {
       // runtime.md, "Lifecycle": a failing poststop hook is passed over, and the others still run.
       continue;
@@ -108,7 +108,7 @@ void run_poststart(const state::ContainerDirectory& directory, const Record& rec
   const std::optional<Intent> intent = directory.find_intent();
   if (!intent) return;
   hooks::run(hooks::Stage::poststart, hooks_of(*intent).poststart,
-             state::hook_state(record, Status::running), record.bundle);
+             state::hook_state(record, Status::running), kHookDirectory);
 }
 
 void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record,

@@ -11,6 +11,10 @@
 
 namespace tare::stages {
 
+/// Where hooks of the runtime's namespaces run: in the caller's directory, as with runc. The bundle may be
+/// gone by the time of poststop.
+inline constexpr char kHookDirectory[] = ".";
+
 /// The record; Error(state) "container does not exist" where a create was cut short.
 Record read_record(const state::ContainerDirectory& directory);
 
