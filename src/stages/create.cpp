@@ -8,6 +8,7 @@
 #include "stages/birth.hpp"
 #include "stages/handover.hpp"
 #include "stages/init.hpp"
+#include "stages/lifecycle.hpp"
 #include "state/record.hpp"
 #include "state/start_gate.hpp"
 #include "sys/clock.hpp"
@@ -159,8 +160,8 @@ class Attendant {
   void run_hooks() {
     const std::string state = state::hook_state(made_.record, Status::creating);
     const hooks::Plan& hooks = made_.bundle.plan.hooks;
-    hooks::run(hooks::Stage::prestart, hooks.prestart, state, made_.record.bundle);
-    hooks::run(hooks::Stage::create_runtime, hooks.create_runtime, state, made_.record.bundle);
+    hooks::run(hooks::Stage::prestart, hooks.prestart, state, kHookDirectory);
+    hooks::run(hooks::Stage::create_runtime, hooks.create_runtime, state, kHookDirectory);
   }
 
   Made& made_;
@@ -174,7 +175,7 @@ void undo_hooks(Made& made) {
   // runtime.md, "Lifecycle": a create that fails once its hooks have begun still ends with poststop.
   made.undo.add([&poststop = hooks.poststop, record = made.record] {
     hooks::run(hooks::Stage::poststop, poststop, state::hook_state(record, Status::stopped),
-               record.bundle);
+               kHookDirectory);
   });
 }
 
