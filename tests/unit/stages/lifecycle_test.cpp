@@ -29,7 +29,7 @@ class Container {
     intent_ = {.id = kId, .bundle = "/b", .boot_id = sys::boot_id(), .process = "{}"};
   }
   ~Container() {
-    sys::send_signal(init_.pidfd, SIGKILL);
+    end();
     sys::reap_ended(init_.pid);
   }
   Container(const Container&) = delete;
