@@ -1,8 +1,8 @@
 /// The one error type of tare: what was attempted, outermost first, on what, why the kernel or the
 /// specification said no, which field of config.json asked for it, and what would cure it.
 ///
-/// Thrown by sys/ and by the checks of spec/ and features/; caught at two places only: main, and the
-/// boundary of a child process (sys/process), which sends it to its parent whole.
+/// Thrown by sys/ and by the checks of spec/ and features/; caught at two places only: main, and
+/// the boundary of a child process (sys/process), which sends it to its parent whole.
 #pragma once
 
 #include <concepts>

@@ -1,5 +1,5 @@
-/// What tare keeps of a container between two calls of it: the record, which every command reads, and
-/// the intent, which is written before anything is made and never changes.
+/// What tare keeps of a container between two calls of it: the record, which every command reads,
+/// and the intent, which is written before anything is made and never changes.
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,5 @@
-/// The runtime as functions: what the commands of the binary call, and what a program that embeds tare
-/// would. Every function throws Error; a function that fails has left nothing behind.
+/// The runtime as functions: what the commands of the binary call, and what a program that embeds
+/// tare would. Every function throws Error; a function that fails has left nothing behind.
 #pragma once
 
 #include <sys/types.h>
@@ -16,11 +16,11 @@ namespace tare {
 
 /// What of the command line holds for every command.
 struct GlobalOptions {
-  std::string root{};        ///< absolute directory of all containers' state
-  bool root_given = false;   ///< --root was on the command line
+  std::string root{};       ///< absolute directory of all containers' state
+  bool root_given = false;  ///< --root was on the command line
   bool systemd_cgroup = false;
-  bool cgroup_disabled = false;       ///< --cgroup-manager disabled
-  std::optional<bool> rootless{};     ///< --rootless; nullopt is auto
+  bool cgroup_disabled = false;    ///< --cgroup-manager disabled
+  std::optional<bool> rootless{};  ///< --rootless; nullopt is auto
 };
 
 /// What create and run share.
@@ -39,7 +39,7 @@ struct CreateRequest {
 struct RunRequest {
   CreateRequest create{};
   bool detach = false;
-  bool keep = false;          ///< leave the stopped container behind
+  bool keep = false;  ///< leave the stopped container behind
   bool no_subreaper = false;
 };
 
@@ -50,7 +50,7 @@ struct ExecRequest {
   std::vector<std::string> arguments{};
   std::optional<std::string> directory{};
   std::vector<std::string> variables{};
-  std::optional<std::string> user{};         ///< "UID[:GID]"
+  std::optional<std::string> user{};  ///< "UID[:GID]"
   std::vector<gid_t> additional_gids{};
   std::vector<std::string> capabilities{};
   bool terminal = false;
@@ -59,7 +59,7 @@ struct ExecRequest {
   bool ignore_paused = false;
   std::string apparmor{};
   std::string process_label{};
-  std::string cgroup{};          ///< --cgroup: a path below the container's cgroup
+  std::string cgroup{};  ///< --cgroup: a path below the container's cgroup
   std::string console_socket{};
   std::string pidfd_socket{};
   std::string pid_file{};
@@ -88,6 +88,8 @@ struct Listing {
   std::vector<State> states{};
   std::vector<std::pair<std::string, Error>> unreadable{};
 };
+/// Lists every container, each as query() gives it. Throws Error only where the root cannot be
+/// read.
 Listing list(const GlobalOptions& global);
 /// The pids of the container's processes, as this process's pid namespace numbers them.
 std::vector<int> processes(const GlobalOptions& global, const std::string& id);

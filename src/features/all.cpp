@@ -55,8 +55,8 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
   spec.masked_paths = masked_paths::read(linux_object);
   spec.sysctl = sysctl::read(linux_object);
   spec.cgroup = cgroup::read(linux_object);
-  spec.cgroup_resources = cgroup_resources::read(
-      linux_object, cgroup_resources::zero_pids_of(spec.oci_version));
+  spec.cgroup_resources =
+      cgroup_resources::read(linux_object, cgroup_resources::zero_pids_of(spec.oci_version));
   spec.cgroup_devices = cgroup_devices::read(linux_object);
   spec.seccomp = seccomp::read(linux_object);
 }

@@ -93,8 +93,8 @@ struct Plan {
   cgroup_resources::Plan cgroup_resources{};
   cgroup_devices::Plan cgroup_devices{};
   seccomp::Plan seccomp{};
-  /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may clone
-  /// mounts. Otherwise the parent does, so that init needs no path of the host.
+  /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may
+  /// clone mounts. Otherwise the parent does, so that init needs no path of the host.
   bool sources_by_init = false;
   bool operator==(const Plan&) const = default;
 };
@@ -128,6 +128,7 @@ struct ProcessContext {
   bool no_new_keyring = false;
   bool has_seccomp = false;
 };
+/// Decides what holds for one process. Pure. Throws Error(spec or unsupported).
 ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const ProcessContext& context);
 
 /// Every effect of the Plan, in the order in which the effects take place.

@@ -1,5 +1,5 @@
-// What `tare features` prints: runtime-spec's features structure (features.md, features-linux.md), made
-// from the same tables that the features read their words with.
+// What `tare features` prints: runtime-spec's features structure (features.md, features-linux.md),
+// made from the same tables that the features read their words with.
 #include <nlohmann/json.hpp>
 
 #include "features/all.hpp"
@@ -15,9 +15,10 @@ constexpr hooks::Stage kStages[] = {hooks::Stage::prestart,         hooks::Stage
                                     hooks::Stage::create_container, hooks::Stage::start_container,
                                     hooks::Stage::poststart,        hooks::Stage::poststop};
 
-constexpr namespaces::Type kTypes[] = {
-    namespaces::Type::cgroup, namespaces::Type::ipc,  namespaces::Type::mount, namespaces::Type::network,
-    namespaces::Type::pid,    namespaces::Type::time, namespaces::Type::user,  namespaces::Type::uts};
+constexpr namespaces::Type kTypes[] = {namespaces::Type::cgroup, namespaces::Type::ipc,
+                                       namespaces::Type::mount,  namespaces::Type::network,
+                                       namespaces::Type::pid,    namespaces::Type::time,
+                                       namespaces::Type::user,   namespaces::Type::uts};
 
 Json seccomp_part() {
   return {

@@ -1,5 +1,6 @@
 /// How a container's process comes to be: one clone3 with everything, or, where the kernel lets a
-/// namespace be joined only by a child of the process that joins, through a joiner that stands between.
+/// namespace be joined only by a child of the process that joins, through a joiner that stands
+/// between.
 ///
 ///   parent ── clone3(new namespaces, into the cgroup) ──▶ process
 ///   parent ── clone3(into the cgroup) ──▶ joiner ── setns …, clone3(CLONE_PARENT, …) ──▶ process

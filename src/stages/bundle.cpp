@@ -11,8 +11,8 @@
 namespace tare::stages {
 namespace {
 
-// Enough for a thousand mounts and the largest of profiles; a bound keeps a mistaken path (a disk image,
-// /dev/zero) from filling the memory.
+// Enough for a thousand mounts and the largest of profiles; a bound keeps a mistaken path (a disk
+// image, /dev/zero) from filling the memory.
 constexpr std::size_t kMaxConfig = 16U << 20U;
 
 std::string read_config(const std::string& bundle) {
@@ -20,9 +20,10 @@ std::string read_config(const std::string& bundle) {
   // A FIFO in its place must not hold us.
   const std::optional<sys::Fd> file = sys::find_at(sys::FdRef::cwd(), path, O_RDONLY | O_NONBLOCK);
   if (!file) {
-    throw Error(ErrorKind::spec,
-                fmt::format("JSON specification file {} not found: {}", path, errno_text(ENOENT)),
-                "name the bundle's directory with --bundle, or write a config there with `tare spec`");
+    throw Error(
+        ErrorKind::spec,
+        fmt::format("JSON specification file {} not found: {}", path, errno_text(ENOENT)),
+        "name the bundle's directory with --bundle, or write a config there with `tare spec`");
   }
   if (!S_ISREG(sys::status(*file).st_mode)) {
     throw Error(ErrorKind::spec, fmt::format("{}: not a regular file", path));

@@ -108,7 +108,8 @@ sys::Child spawn_init(Made& made, InitTools& tools, const sys::Fd& cgroup) {
       request, [&] { namespaces::join(std::exchange(tools.join, {})); }, body);
 }
 
-// Answers what init asks for until it is ready. Everything that init may not do itself happens here.
+// Answers what init asks for until it is ready. Everything that init may not do itself happens
+// here.
 class Attendant {
  public:
   Attendant(Made& made, const state::Store& store) : made_(made), store_(store) {}
@@ -131,7 +132,9 @@ class Attendant {
         made_.channel.send(ToInit::ids_mapped);
         compile_filter();
         return;
-      case FromInit::console: made_.console = std::move(request.attached); return;
+      case FromInit::console:
+        made_.console = std::move(request.attached);
+        return;
       case FromInit::need_hooks:
         run_hooks();
         made_.channel.send(ToInit::hooks_done);
@@ -140,11 +143,15 @@ class Attendant {
         rlimits::apply(plan.process.rlimits, made_.init.pid);
         made_.channel.send(ToInit::limits_set);
         return;
-      case FromInit::need_filter: made_.channel.send(ToInit::filter, filter_); return;
-      case FromInit::closed: throw death_of_init(made_.init, made_.record.cgroup_directory);
+      case FromInit::need_filter:
+        made_.channel.send(ToInit::filter, filter_);
+        return;
+      case FromInit::closed:
+        throw death_of_init(made_.init, made_.record.cgroup_directory);
       case FromInit::joined:
       case FromInit::ready:
-      case FromInit::failed: break;
+      case FromInit::failed:
+        break;
     }
     throw Error(ErrorKind::internal, "the container's init asked for what it may not ask for");
   }
@@ -172,7 +179,8 @@ class Attendant {
 void undo_hooks(Made& made) {
   const hooks::Plan& hooks = made.bundle.plan.hooks;
   if (hooks.poststop.empty()) return;
-  // runtime.md, "Lifecycle": a create that fails once its hooks have begun still ends with poststop.
+  // runtime.md, "Lifecycle": a create that fails once its hooks have begun still ends with
+  // poststop.
   made.undo.add([&poststop = hooks.poststop, record = made.record] {
     hooks::run(hooks::Stage::poststop, poststop, state::hook_state(record, Status::stopped),
                kHookDirectory);

@@ -17,12 +17,13 @@ namespace tare::stages {
 
 /// How the container will be let go.
 enum class Start {
-  later,          ///< create: init waits at the start gate
-  now_detached,   ///< run --detach
-  now_attended,   ///< run: this process stays with it
+  later,         ///< create: init waits at the start gate
+  now_detached,  ///< run --detach
+  now_attended,  ///< run: this process stays with it
 };
 
-/// A container whose init waits for Proceed. Unless it is committed, everything is undone when this goes.
+/// A container whose init waits for Proceed. Unless it is committed, everything is undone when this
+/// goes.
 struct Made {
   state::ContainerDirectory directory;
   Bundle bundle{};
@@ -33,8 +34,8 @@ struct Made {
   Undo undo{};                       ///< last, so that it runs while the rest is there
 };
 
-/// Makes this process independent of what its caller passed on: an ignored SIGCHLD would have the kernel
-/// reap our children unasked. Throws nothing.
+/// Makes this process independent of what its caller passed on: an ignored SIGCHLD would have the
+/// kernel reap our children unasked. Throws nothing.
 void prepare_own_process();
 
 /// Does it all, in the order of design: plan, claim, intent, cgroup, sources, clone, record.

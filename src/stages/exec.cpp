@@ -37,11 +37,12 @@ void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
     spec.credentials.uid = user.uid;
     if (user.gid) spec.credentials.gid = *user.gid;
   }
-  for (const gid_t group : request.additional_gids) spec.credentials.additional_gids.push_back(group);
+  for (const gid_t group : request.additional_gids)
+    spec.credentials.additional_gids.push_back(group);
   if (request.no_new_privileges) spec.no_new_privileges.enabled = true;
   for (const std::string& name : request.capabilities) {
-    // Never into the inheritable set, from which a file's own inheritable set would draw for a process
-    // that is not root (CVE-2022-29162).
+    // Never into the inheritable set, from which a file's own inheritable set would draw for a
+    // process that is not root (CVE-2022-29162).
     const capabilities::Set bit = capabilities::Set{1} << capabilities::parse_name(name);
     spec.capabilities.bounding |= bit;
     spec.capabilities.effective |= bit;
@@ -58,7 +59,8 @@ ProcessSpec read_process_spec(const ExecRequest& request, const Intent& intent) 
   }
   const spec::Document document("process", intent.process);
   ProcessSpec spec = read_process(document.top());
-  // Without --tty the container's own wish for a terminal does not count: the new process has its own.
+  // Without --tty the container's own wish for a terminal does not count: the new process has its
+  // own.
   spec.terminal.enabled = request.terminal;
   return spec;
 }
@@ -80,8 +82,10 @@ sys::Fd open_cgroup(const ExecRequest& request, const Record& record) {
   std::string path = request.cgroup;
   if (const std::size_t colon = path.find(':'); colon != std::string::npos) {
     if (colon != 0) {
-      throw Error(ErrorKind::usage, fmt::format("unknown controller {} in SubCgroupPaths: cgroup v2 "
-                                                "has one tree for all", path.substr(0, colon)));
+      throw Error(ErrorKind::usage,
+                  fmt::format("unknown controller {} in SubCgroupPaths: cgroup v2 "
+                              "has one tree for all",
+                              path.substr(0, colon)));
     }
     path.erase(0, 1);
   }
@@ -132,9 +136,9 @@ capabilities::Set still_needed(const ProcessPlan& plan) {
   return set;
 }
 
-// In the joiner, which no process of the container can see: its pid namespace is the runtime's. What
-// it makes is born inside with no descriptor of the host, not dumpable, and with no more capabilities
-// than set-up still needs (CVE-2016-9962).
+// In the joiner, which no process of the container can see: its pid namespace is the runtime's.
+// What it makes is born inside with no descriptor of the host, not dumpable, and with no more
+// capabilities than set-up still needs (CVE-2016-9962).
 void enter_container(const ProcessPlan& plan, ExecTools& tools) {
   sys::join_namespaces(tools.init, static_cast<int>(tools.namespaces));
   tools.init.reset();
@@ -180,7 +184,9 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
         rlimits::apply(plan.rlimits, process.pid);
         channel.send(ToInit::limits_set);
         break;
-      case FromInit::need_filter: channel.send(ToInit::filter, directory.read_seccomp()); break;
+      case FromInit::need_filter:
+        channel.send(ToInit::filter, directory.read_seccomp());
+        break;
       case FromInit::ready:
         ready = true;
         channel.send(ToInit::proceed);
@@ -226,10 +232,9 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
   ProcessSpec spec = read_process_spec(request, intent);
   apply_flags(request, spec);
   const id_map::Plan no_maps{.deny_setgroups = intent.setgroups_denied};
-  ProcessPlan plan = plan_process(spec, probe_host({}),
-                      {.user_namespace = intent.user_mapped,
-                       .id_map = no_maps,
-                       .has_seccomp = record.has_seccomp});
+  ProcessPlan plan = plan_process(
+      spec, probe_host({}),
+      {.user_namespace = intent.user_mapped, .id_map = no_maps, .has_seccomp = record.has_seccomp});
   // The process itself has by then given up what raising a hard limit takes.
   plan.rlimits.from_parent = !plan.rlimits.limits.empty();
   return plan;
@@ -243,32 +248,34 @@ Added add_process(const ExecRequest& request) {
   found.directory.unlock();
   const ProcessPlan plan = plan_exec(request, found.intent, found.record);
   check_console(plan.terminal.enabled, !request.console_socket.empty(), request.detach);
-  return in_context([] { return "unable to start container process"; }, [&] {
-    const sys::Fd cgroup = open_cgroup(request, found.record);
-    auto [near, far] = sys::socket_pair();
-    ParentEnd channel(std::move(near));
-    ExecTools tools{.payload = {.channel = InitEnd(std::move(far)),
-                                .preserve_fds = request.preserve_fds},
-                    .init = std::move(found.init),
-                    .namespaces = found.record.namespaces,
-                    .user_namespace = found.intent.user_mapped};
-    if (!request.console_socket.empty()) {
-      tools.console_socket = sys::connect_unix(request.console_socket);
-    }
-    Added added{.process = spawn_process(plan, tools, channel, cgroup)};
-    Undo undo;
-    undo.add([&process = added.process] {
-      sys::send_signal(process.pidfd, SIGKILL);
-      sys::wait_for(process.pidfd);
-    });
-    tools.payload.channel.close();
-    oom_score::apply_in_parent(plan.oom_score, added.process.pid);
-    added.console = attend_until_executed(plan, channel, added.process,
-                                          !request.detach, found.directory);
-    hand_over_process(added.process, request.pid_file, request.pidfd_socket, undo);
-    undo.commit();
-    return added;
-  });
+  return in_context(
+      [] { return "unable to start container process"; },
+      [&] {
+        const sys::Fd cgroup = open_cgroup(request, found.record);
+        auto [near, far] = sys::socket_pair();
+        ParentEnd channel(std::move(near));
+        ExecTools tools{
+            .payload = {.channel = InitEnd(std::move(far)), .preserve_fds = request.preserve_fds},
+            .init = std::move(found.init),
+            .namespaces = found.record.namespaces,
+            .user_namespace = found.intent.user_mapped};
+        if (!request.console_socket.empty()) {
+          tools.console_socket = sys::connect_unix(request.console_socket);
+        }
+        Added added{.process = spawn_process(plan, tools, channel, cgroup)};
+        Undo undo;
+        undo.add([&process = added.process] {
+          sys::send_signal(process.pidfd, SIGKILL);
+          sys::wait_for(process.pidfd);
+        });
+        tools.payload.channel.close();
+        oom_score::apply_in_parent(plan.oom_score, added.process.pid);
+        added.console =
+            attend_until_executed(plan, channel, added.process, !request.detach, found.directory);
+        hand_over_process(added.process, request.pid_file, request.pidfd_socket, undo);
+        undo.commit();
+        return added;
+      });
 }
 
 }  // namespace tare::stages

@@ -17,7 +17,8 @@ struct Added {
   std::optional<sys::Fd> console{};  ///< the pty's master, where this process is to attend it
 };
 
-/// What the process will be: the container's own `process` object, or --process's, with the flags over it.
+/// What the process will be: the container's own `process` object, or --process's, with the flags
+/// over it.
 ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Record& record);
 
 /// Adds the process. When it has executed, the pid file is written. Throws Error.

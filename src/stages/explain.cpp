@@ -1,5 +1,5 @@
-// `tare explain`: the Plan of a bundle, as text or as JSON. It goes through the same reading and planning
-// as create and stops where create would first touch something.
+// `tare explain`: the Plan of a bundle, as text or as JSON. It goes through the same reading and
+// planning as create and stops where create would first touch something.
 #include <fmt/core.h>
 
 #include <algorithm>

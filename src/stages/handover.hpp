@@ -11,20 +11,21 @@
 
 namespace tare::stages {
 
-/// Refuses combinations of terminal, console socket and detaching that leave a pty with no owner, in the
-/// words of runc. Throws Error(usage).
+/// Refuses combinations of terminal, console socket and detaching that leave a pty with no owner,
+/// in the words of runc. Throws Error(usage).
 void check_console(bool terminal, bool has_socket, bool detached);
 
-/// Writes the pid file (decimal, no newline, by rename, so that a reader sees all or nothing) and sends
-/// the pidfd; each is skipped where its path is empty. The pid file's removal is added to `undo`.
+/// Writes the pid file (decimal, no newline, by rename, so that a reader sees all or nothing) and
+/// sends the pidfd; each is skipped where its path is empty. The pid file's removal is added to
+/// `undo`.
 void hand_over_process(const sys::Child& process, const std::string& pid_file,
                        const std::string& pidfd_socket, Undo& undo);
 
 /// What tells this process from a later one with its pid.
 InitProcess identity_of(const sys::Child& process);
 
-/// Reaps a process that closed its channel without a word, and says why it died: the memory limit of its
-/// cgroup, a signal, or an exit.
+/// Reaps a process that closed its channel without a word, and says why it died: the memory limit
+/// of its cgroup, a signal, or an exit.
 Error death_of_init(const sys::Child& process, const std::string& cgroup_directory);
 
 }  // namespace tare::stages

@@ -13,7 +13,8 @@ namespace {
 
 using namespaces::Type;
 
-// Directories that set-up makes are 0755 whatever the caller's umask; the payload's own comes later.
+// Directories that set-up makes are 0755 whatever the caller's umask; the payload's own comes
+// later.
 constexpr mode_t kSetUpUmask = 0022;
 
 void become_root_of_user_namespace(const Plan& plan, const InitEnd& channel) {
@@ -71,7 +72,8 @@ void set_up(const Plan& plan, InitTools& tools) {
   namespaces::apply_in_init(plan.namespaces);
   keyring::apply(plan.process.keyring);
 
-  const mounts::Made made = mounts::apply_in_init(plan.mounts, root, std::move(tools.mount_sources));
+  const mounts::Made made =
+      mounts::apply_in_init(plan.mounts, root, std::move(tools.mount_sources));
   devices::apply_in_init(plan.devices, root, std::move(tools.device_sources), made.dev);
   set_up_terminal(plan, tools, root, made);
   environment::make_directory_in_init(plan.process.environment, root);

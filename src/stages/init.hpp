@@ -11,7 +11,8 @@
 
 namespace tare::stages {
 
-/// What the parent has opened for init before it existed: init needs no path of the host but its root's.
+/// What the parent has opened for init before it existed: init needs no path of the host but its
+/// root's.
 struct InitTools {
   PayloadTools payload;
   std::vector<namespaces::Target> join{};  ///< joined by init itself; empty where a joiner did
@@ -19,12 +20,12 @@ struct InitTools {
   mounts::Sources mount_sources{};
   std::vector<sys::Fd> device_sources{};
   sys::Fd null_device{};
-  sys::Fd console_socket{};     ///< connected; empty: the pty's master goes to the parent
-  Record identity{};            ///< what hooks are told of the container
+  sys::Fd console_socket{};  ///< connected; empty: the pty's master goes to the parent
+  Record identity{};         ///< what hooks are told of the container
 };
 
-/// Clones what is to be mounted, as long as paths of the host can be reached. In the parent or, where the
-/// Plan says so, in init. Throws Error(system).
+/// Clones what is to be mounted, as long as paths of the host can be reached. In the parent or,
+/// where the Plan says so, in init. Throws Error(system).
 void open_sources(const Plan& plan, InitTools& tools);
 
 /// Carries out the Plan and becomes the payload. Gives an exit status only on failure.

@@ -11,8 +11,8 @@
 
 namespace tare::stages {
 
-/// Where hooks of the runtime's namespaces run: in the caller's directory, as with runc. The bundle may be
-/// gone by the time of poststop.
+/// Where hooks of the runtime's namespaces run: in the caller's directory, as with runc. The bundle
+/// may be gone by the time of poststop.
 inline constexpr char kHookDirectory[] = ".";
 
 /// The record; Error(state) "container does not exist" where a create was cut short.
@@ -30,8 +30,9 @@ Status observe(const state::ContainerDirectory& directory, const Record& record)
 /// Runs the poststart hooks. Throws what the first one failed with.
 void run_poststart(const state::ContainerDirectory& directory, const Record& record);
 
-/// Ends whatever of the container lives, removes its cgroup, runs its poststop hooks and forgets it.
-/// A poststop hook that fails is passed over, as runtime.md orders; so is a damaged intent with `force`.
+/// Ends whatever of the container lives, removes its cgroup, runs its poststop hooks and forgets
+/// it. A poststop hook that fails is passed over, as runtime.md orders; so is a damaged intent with
+/// `force`.
 void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record,
              bool force = false);
 

@@ -15,18 +15,20 @@ namespace {
 
 constexpr int kFirstAfterStdio = 3;
 
-// From here on the process can be inspected from inside the container (at the gate for as long as its
-// caller likes), so nothing of the host may be left open: CVE-2024-21626 was a directory of the host.
+// From here on the process can be inspected from inside the container (at the gate for as long as
+// its caller likes), so nothing of the host may be left open: CVE-2024-21626 was a directory of the
+// host.
 void close_what_is_ours(const PayloadTools& tools) {
-  sys::close_from(kFirstAfterStdio + tools.preserve_fds,
-                  {tools.channel.fd().number(), tools.gate.go.number(), tools.gate.answer.number()});
+  sys::close_from(
+      kFirstAfterStdio + tools.preserve_fds,
+      {tools.channel.fd().number(), tools.gate.go.number(), tools.gate.answer.number()});
   for (int fd = kFirstAfterStdio; fd < kFirstAfterStdio + tools.preserve_fds; ++fd) {
     sys::keep_across_exec(sys::FdRef(fd));
   }
 }
 
-// A directory that only root may enter is entered as root; one that only the user may enter (a home on
-// NFS) is left for later.
+// A directory that only root may enter is entered as root; one that only the user may enter (a home
+// on NFS) is left for later.
 bool enter_directory_as_root(const environment::Plan& plan) {
   try {
     environment::enter_directory(plan);
@@ -80,8 +82,8 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   set_limits(plan, tools.channel);
   const std::optional<seccomp::Filter> filter = receive_filter(plan, tools.channel);
 
-  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with it,
-  // last, so that it need not allow what set-up does (seccomp(2), SECCOMP_SET_MODE_FILTER).
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with
+  // it, last, so that it need not allow what set-up does (seccomp(2), SECCOMP_SET_MODE_FILTER).
   const bool early_filter = filter && !plan.no_new_privileges.enabled;
   if (!tools.narrowed) {
     stdio::apply(plan.credentials.uid);

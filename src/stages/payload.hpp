@@ -1,5 +1,5 @@
-/// The last steps of a process that becomes a payload, shared by a container's init and by exec: limits,
-/// user, capabilities, the start gate, the seccomp filter, execve.
+/// The last steps of a process that becomes a payload, shared by a container's init and by exec:
+/// limits, user, capabilities, the start gate, the seccomp filter, execve.
 #pragma once
 
 #include <string>
@@ -24,13 +24,13 @@ struct PayloadTools {
 /// The capabilities that become_payload uses itself, beyond those that a change of user takes.
 capabilities::Set needed_by_payload(const ProcessPlan& plan);
 
-/// Becomes the payload. Returns only by an Error: before Proceed it is for the parent; after the gate
-/// there is no parent any more (tools.channel is closed).
+/// Becomes the payload. Returns only by an Error: before Proceed it is for the parent; after the
+/// gate there is no parent any more (tools.channel is closed).
 [[noreturn]] void become_payload(const ProcessPlan& plan, PayloadTools& tools);
 
 /// What a process that failed leaves with: its error goes to the parent or, when that has gone, to
-/// whoever opened the gate. Gives the exit status: 127 where a file was not found, 126 where it could
-/// not be executed, as a shell has it.
+/// whoever opened the gate. Gives the exit status: 127 where a file was not found, 126 where it
+/// could not be executed, as a shell has it.
 int report_failure(const PayloadTools& tools, const Error& error) noexcept;
 
 }  // namespace tare::stages

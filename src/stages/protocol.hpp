@@ -57,9 +57,10 @@ class ParentEnd {
  public:
   explicit ParentEnd(sys::Fd socket) noexcept;
 
-  /// The next request. A Failed is thrown as the Error that it carries; a request out of order is an
-  /// Error(internal).
+  /// The next request. A Failed is thrown as the Error that it carries; a request out of order is
+  /// an Error(internal).
   Request receive();
+  /// Sends an answer. Throws Error(system) where init is gone.
   void send(ToInit kind, std::string_view text = {}) const;
   void close() noexcept { socket_.reset(); }
 
@@ -78,12 +79,15 @@ class InitEnd {
   bool is_open() const noexcept { return static_cast<bool>(socket_); }
   void close() noexcept { socket_.reset(); }
 
+  /// Sends a request. Throws Error(system) where the parent is gone.
   void send(FromInit kind) const;
+  /// Sends a request with a text and a descriptor: before the filter is loaded.
   void send(FromInit kind, std::string_view text, sys::FdRef attached) const;
   /// Best effort, for the last message of a process that has failed.
   void send_failure(const Error& error) const noexcept;
-  /// Waits for this answer and gives its text. Leaves the process at once if the parent is gone: what
-  /// it had begun is then for `delete` to clear, and a process that nobody awaits must not go on.
+  /// Waits for this answer and gives its text. Leaves the process at once if the parent is gone:
+  /// what it had begun is then for `delete` to clear, and a process that nobody awaits must not go
+  /// on.
   std::string expect(ToInit kind) const;
 
  private:

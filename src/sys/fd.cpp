@@ -11,7 +11,9 @@
 
 namespace tare::sys {
 
-FdRef FdRef::cwd() noexcept { return FdRef(AT_FDCWD); }
+FdRef FdRef::cwd() noexcept {
+  return FdRef(AT_FDCWD);
+}
 
 void Fd::reset() noexcept {
   // close(2) frees the descriptor even when it reports an error, so there is nothing to retry.

@@ -1,5 +1,5 @@
-/// Ownership of file descriptors. A descriptor is owned by one Fd or borrowed as an FdRef; a bare int
-/// is neither and appears only where a system call is made.
+/// Ownership of file descriptors. A descriptor is owned by one Fd or borrowed as an FdRef; a bare
+/// int is neither and appears only where a system call is made.
 #pragma once
 
 #include <utility>
@@ -7,7 +7,8 @@
 
 namespace tare::sys {
 
-/// A borrowed descriptor: valid as long as its owner. Every parameter that takes a descriptor is this.
+/// A borrowed descriptor: valid as long as its owner. Every parameter that takes a descriptor is
+/// this.
 class FdRef {
  public:
   explicit constexpr FdRef(int number) noexcept : number_(number) {}
@@ -40,7 +41,8 @@ class Fd {
   /// Borrowing from a temporary would outlive it, so only an lvalue lends.
   FdRef ref() const& noexcept { return FdRef(number_); }
   FdRef ref() && = delete;
-  operator FdRef() const& noexcept { return FdRef(number_); }  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): lending is what it is for
+  operator FdRef() const& noexcept { return FdRef(number_); }
   operator FdRef() && = delete;
 
   int number() const noexcept { return number_; }
@@ -57,8 +59,8 @@ class Fd {
 /// A second descriptor for the same open file, O_CLOEXEC. Throws Error(system).
 Fd duplicate(FdRef fd);
 
-/// Makes `number` (0, 1 or 2, mostly) a descriptor for the same open file that survives execve; what it
-/// was before is closed. Throws Error(system).
+/// Makes `number` (0, 1 or 2, mostly) a descriptor for the same open file that survives execve;
+/// what it was before is closed. Throws Error(system).
 void place(FdRef fd, int number);
 
 /// Marks a descriptor as surviving execve, for hand-over to a payload. Throws Error(system).

@@ -1,5 +1,6 @@
-/// Files by descriptor and name: thin wrappers that add O_CLOEXEC, retry EINTR, and throw Error(system)
-/// naming the call, its arguments and errno. Paths inside a container go through sys::Root instead.
+/// Files by descriptor and name: thin wrappers that add O_CLOEXEC, retry EINTR, and throw
+/// Error(system) naming the call, its arguments and errno. Paths inside a container go through
+/// sys::Root instead.
 #pragma once
 
 #include <sys/stat.h>
@@ -20,7 +21,8 @@ Fd open_at(FdRef dir, const std::string& path, int flags, mode_t mode = 0);
 /// As open_at, but a missing file (ENOENT) is nullopt.
 std::optional<Fd> find_at(FdRef dir, const std::string& path, int flags);
 
-/// Everything that is left to read, at most `limit` bytes; a longer file is an Error(system, EFBIG).
+/// Everything that is left to read, at most `limit` bytes; a longer file is an Error(system,
+/// EFBIG).
 std::string read_all(FdRef fd, std::size_t limit = 1U << 20U);
 
 /// open_at and read_all of a whole file.
@@ -79,7 +81,8 @@ Fd reopen(FdRef fd, int flags);
 /// The names in a directory, without . and .., in no order.
 std::vector<std::string> list_directory(FdRef dir);
 
-/// The current directory as the kernel names it; throws Error(system) when it lies outside the root.
+/// The current directory as the kernel names it; throws Error(system) when it lies outside the
+/// root.
 std::string current_directory();
 
 /// fchdir(2).

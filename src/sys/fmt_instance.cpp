@@ -1,5 +1,6 @@
 // The one compilation of fmt: Debian's libfmt-dev has no static archive, and header-only use would
-// compile the formatter again in every file. These are the instantiations that fmt's own library has.
+// compile the formatter again in every file. These are the instantiations that fmt's own library
+// has.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

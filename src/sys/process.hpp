@@ -1,9 +1,9 @@
 /// Processes, by pidfd: making them, joining their namespaces, signalling and awaiting them.
 ///
-/// A child made here is a copy of this process, with its memory and descriptors, and no exec between.
-/// Constraints that this rests on:
-///  1. The whole program is single-threaded (no library of ours starts a thread), so the child's copy
-///     of malloc and of every lock is whole: it may allocate, throw and format.
+/// A child made here is a copy of this process, with its memory and descriptors, and no exec
+/// between. Constraints that this rests on:
+///  1. The whole program is single-threaded (no library of ours starts a thread), so the child's
+///     copy of malloc and of every lock is whole: it may allocate, throw and format.
 ///  2. Never CLONE_VM: our code runs in the child.
 ///  3. The raw call runs no atfork handlers and leaves glibc's cached thread id stale: harmless
 ///     without threads; pthread_* is forbidden.
@@ -81,7 +81,8 @@ std::optional<Fd> open_pidfd(pid_t pid);
 /// True when the process behind the pidfd has ended (it may still be a zombie).
 bool has_ended(FdRef pidfd);
 
-/// Waits until the process behind the pidfd has ended, without reaping it; false after `timeout_ms`.
+/// Waits until the process behind the pidfd has ended, without reaping it; false after
+/// `timeout_ms`.
 bool await_end(FdRef pidfd, int timeout_ms);
 
 /// pidfd_send_signal(2); false when the process has ended (ESRCH). Throws Error(system) otherwise.
@@ -102,7 +103,8 @@ ProcessIdentity identify(pid_t pid, FdRef pidfd);
 /// zombies included. Throws Error(system).
 std::optional<Fd> open_identified(pid_t pid, const ProcessIdentity& identity);
 
-/// setns(2) with a pidfd (several CLONE_NEW* at once) or a namespace file (one, or 0 for its own type).
+/// setns(2) with a pidfd (several CLONE_NEW* at once) or a namespace file (one, or 0 for its own
+/// type).
 void join_namespaces(FdRef target, int types);
 
 /// unshare(2).

@@ -26,12 +26,12 @@ struct Message {
   Fd attached;        ///< the descriptor that came with it, if one did
 };
 
-/// Receives one message of at most `limit` bytes and one descriptor; more of either is Error(system,
-/// EMSGSIZE): the sender may be a container's init and is not trusted with sizes.
+/// Receives one message of at most `limit` bytes and one descriptor; more of either is
+/// Error(system, EMSGSIZE): the sender may be a container's init and is not trusted with sizes.
 Message receive_message(FdRef socket, std::size_t limit = 64U << 10U);
 
-/// As receive_message, for one that carries no descriptor, by plain read(2): a process under a seccomp
-/// filter may have nothing else. Empty when the other side has closed.
+/// As receive_message, for one that carries no descriptor, by plain read(2): a process under a
+/// seccomp filter may have nothing else. Empty when the other side has closed.
 std::string read_message(FdRef socket, std::size_t limit);
 
 }  // namespace tare::sys
