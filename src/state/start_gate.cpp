@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 
 #include <optional>
+#include <span>
 
 #include "sys/fifo.hpp"
 #include "sys/file.hpp"
+#include "sys/stream.hpp"
 
 namespace tare::start_gate {
 namespace {
@@ -24,6 +26,20 @@ sys::Fd make_fifo(sys::FdRef directory, const char* name) {
   }
   // For reading and writing: so a prober or a starter that goes away is no end of file for init.
   return sys::open_at(directory, name, O_RDWR | O_NOFOLLOW);
+}
+
+// All that is there now. Init may still hold its end: the kernel closes its descriptors one by one,
+// at execve and at its end, and the gate is one of the first.
+std::string read_answer(sys::FdRef answer) {
+  std::string text(kMaxAnswer, '\0');
+  std::size_t used = 0;
+  while (used < text.size()) {
+    const auto got = sys::read_some(answer, std::span(text).subspan(used));
+    if (got.value_or(0) == 0) break;
+    used += *got;
+  }
+  text.resize(used);
+  return text;
 }
 
 }  // namespace
@@ -50,7 +66,7 @@ bool open_and_await(sys::FdRef directory) {
   const std::optional<sys::Fd> writer = sys::find_read_fifo(directory, kName);
   if (!answer || !writer || !sys::write_byte(*writer)) return false;
   sys::await_no_reader(*writer);
-  const std::string text = sys::read_all(*answer, kMaxAnswer);
+  const std::string text = read_answer(*answer);
   if (!text.empty()) throw Error::decode(text);
   return true;
 }

@@ -91,6 +91,33 @@ TEST_CASE("start gate: a start waits for what init does before its execve", "[st
   CHECK(status_of(init) == 1);
 }
 
+TEST_CASE("start gate: what init failed with is thrown at whoever opened it", "[start_gate]") {
+  const Scratch scratch;
+  start_gate::Gate gate = start_gate::make(scratch.fd());
+  const sys::Child init = sys::spawn({}, [&] {
+    start_gate::await(gate);
+    start_gate::answer(gate, Error::from_errno(ENOENT, "exec: \"x\""));
+    return 127;
+  });
+  gate.go.reset();
+  CHECK_THROWS_WITH(start_gate::open_and_await(scratch.fd()),
+                    "exec: \"x\": no such file or directory");
+  CHECK(status_of(init) == 127);
+}
+
+TEST_CASE("start gate: an end of the answer that is closed late is no failure", "[start_gate]") {
+  const Scratch scratch;
+  start_gate::Gate gate = start_gate::make(scratch.fd());
+  const sys::Child init = sys::spawn({}, [&] {
+    start_gate::await(gate);
+    return 0;
+  });
+  gate.go.reset();
+  // As in the moment when the kernel has closed init's gate, and not yet its answer.
+  CHECK(start_gate::open_and_await(scratch.fd()));
+  CHECK(status_of(init) == 0);
+}
+
 TEST_CASE("start gate: with nobody at it there is nothing to open", "[start_gate]") {
   const Scratch scratch;
   CHECK_FALSE(start_gate::is_closed(scratch.fd()));
