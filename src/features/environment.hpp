@@ -52,6 +52,7 @@ std::string find_executable(const Plan& plan);
 /// named, of a script or an ELF file, as is a foreign architecture or a carriage return in "#!".
 Error explain_exec_failure(const std::string& path, int number);
 
+/// What will be executed, where, and where HOME comes from.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::environment

@@ -39,6 +39,7 @@ struct Plan {
   std::vector<Hook> prestart{}, create_runtime{}, create_container{}, start_container{},
       poststart{}, poststop{};
   bool operator==(const Plan&) const = default;
+  /// The hooks of one stage.
   const std::vector<Hook>& at(Stage stage) const noexcept;
 };
 
@@ -55,6 +56,7 @@ std::string to_json(const Plan& plan);
 void run(Stage stage, const std::vector<Hook>& hooks, const std::string& state,
          const std::string& directory);
 
+/// Each hook, with where and when it runs.
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::hooks
