@@ -49,6 +49,7 @@ struct Record {
   std::string bundle{};   ///< absolute
   std::string rootfs{};   ///< absolute
   std::string created{};  ///< RFC 3339 with nanoseconds, UTC
+  std::string boot_id{};  ///< pids and their pidfs inodes start anew with each boot
   uid_t owner = 0;
   InitProcess init{};
   std::string cgroup_directory{};

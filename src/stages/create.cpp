@@ -26,13 +26,13 @@ constexpr int kKillTimeoutMs = 10'000;
 // Cgroups and pid files are for others to read, whatever umask the caller has.
 constexpr mode_t kOwnUmask = 0022;
 
-Intent intent_of(const CreateRequest& request, const Bundle& bundle) {
+Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Record& record) {
   const Plan& plan = bundle.plan;
   return {
       .id = request.id,
       .bundle = request.bundle,
       .rootfs = plan.rootfs.path,
-      .boot_id = sys::boot_id(),
+      .boot_id = record.boot_id,
       .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
       .hooks = plan.hooks == hooks::Plan{} ? "" : hooks::to_json(plan.hooks),
       .process = bundle.process,
@@ -50,6 +50,7 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
       .bundle = request.bundle,
       .rootfs = plan.rootfs.path,
       .created = sys::now_rfc3339_nanoseconds(),
+      .boot_id = sys::boot_id(),
       .owner = sys::own_user(),
       .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
       .namespaces = plan.namespaces.all(),
@@ -84,6 +85,7 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
       .identity = record,
   };
   tools.join = namespaces::open_in_parent(plan.namespaces);
+  sysctl::check_in_parent(plan.sysctl, tools.join);
   if (!plan.sources_by_init) open_sources(plan, tools);
   if (!request.console_socket.empty()) {
     tools.console_socket = in_context([] { return "console socket"; },
@@ -233,7 +235,7 @@ std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) 
                                           .record = record,
                                           .channel = ParentEnd(std::move(near))});
   made->undo.add([directory = &made->directory] { directory->remove(); });
-  made->directory.write_intent(intent_of(request, made->bundle));
+  made->directory.write_intent(intent_of(request, made->bundle, record));
   in_context([] { return "unable to start container process"; },
              [&] { make_init(*made, request, start, store, std::move(far)); });
   return made;

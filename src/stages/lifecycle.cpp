@@ -26,8 +26,20 @@ Error wrong_state(std::string text) {
   return Error(ErrorKind::state, std::move(text));
 }
 
+// Nothing but files outlives a boot. A pid of another boot is somebody else's, and as pids and
+// inodes of pidfds are given in nearly the same order each time, an identity does not tell; so is a
+// cgroup.
+bool is_of_this_boot(const Record& record) {
+  return record.boot_id == sys::boot_id();
+}
+
+std::optional<sys::Fd> find_init_of_this_boot(const Record& record) {
+  return sys::open_identified(record.init.pid, {.pidfs_inode = record.init.pidfs_inode,
+                                                .start_time = record.init.start_time});
+}
+
 void kill_and_await(const std::optional<Record>& record, const std::string& cgroup_directory) {
-  const std::optional<sys::Fd> init = record ? find_init(*record) : std::nullopt;
+  const std::optional<sys::Fd> init = record ? find_init_of_this_boot(*record) : std::nullopt;
   if (!cgroup_directory.empty()) {
     cgroup::kill_all(cgroup_directory);
     if (!cgroup::await_empty(cgroup_directory, kDeathTimeoutMs)) {
@@ -67,11 +79,12 @@ std::optional<Intent> find_readable_intent(const state::ContainerDirectory& dire
   }
 }
 
-// The part of a record that hooks are told, for a create that never wrote one.
+// The part of a record that delete needs, for a create that never wrote one.
 Record record_from(const Intent& intent) {
   return {.id = intent.id,
           .bundle = intent.bundle,
           .rootfs = intent.rootfs,
+          .boot_id = intent.boot_id,
           .cgroup_directory = intent.cgroup_directory};
 }
 
@@ -90,8 +103,8 @@ Record read_record(const state::ContainerDirectory& directory) {
 }
 
 std::optional<sys::Fd> find_init(const Record& record) {
-  return sys::open_identified(record.init.pid, {.pidfs_inode = record.init.pidfs_inode,
-                                                .start_time = record.init.start_time});
+  if (!is_of_this_boot(record)) return std::nullopt;
+  return find_init_of_this_boot(record);
 }
 
 bool is_paused(const Record& record) {
@@ -116,8 +129,7 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
   const std::optional<Intent> intent =
       force ? find_readable_intent(directory) : directory.find_intent();
   const Record known = record ? *record : intent ? record_from(*intent) : Record{};
-  // Nothing but files outlives a boot, and a pid of another boot is somebody else's.
-  if (!intent || intent->boot_id == sys::boot_id()) {
+  if (is_of_this_boot(known)) {
     kill_and_await(record, known.cgroup_directory);
     if (!known.cgroup_directory.empty()) cgroup::remove(known.cgroup_directory);
   }
@@ -165,7 +177,8 @@ void kill(const GlobalOptions& global, const std::string& id, int signal, bool a
   const std::optional<sys::Fd> init = stages::find_init(record);
   const bool sent = init && sys::send_signal(*init, signal);
   // Without a pid namespace of its own the end of init ends nothing else.
-  if (signal == SIGKILL && !record.private_pids && !record.cgroup_directory.empty()) {
+  if (signal == SIGKILL && !record.private_pids && !record.cgroup_directory.empty() &&
+      stages::is_of_this_boot(record)) {
     cgroup::kill_all(record.cgroup_directory);
     return;
   }

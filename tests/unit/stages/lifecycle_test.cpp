@@ -25,7 +25,11 @@ constexpr char kId[] = "web";
 class Container {
  public:
   Container() : init_(sys::spawn({}, [] { return ::pause(); })) {
-    record_ = {.id = kId, .oci_version = "1.2.0", .bundle = "/b", .init = identity_of(init_)};
+    record_ = {.id = kId,
+               .oci_version = "1.2.0",
+               .bundle = "/b",
+               .boot_id = sys::boot_id(),
+               .init = identity_of(init_)};
     intent_ = {.id = kId, .bundle = "/b", .boot_id = sys::boot_id(), .process = "{}"};
   }
   ~Container() {
@@ -169,12 +173,31 @@ TEST_CASE("a created container is killed and deleted without force", "[lifecycle
   CHECK_FALSE(container.is_kept());
 }
 
-TEST_CASE("what another boot has left is forgotten and nothing is killed for it", "[lifecycle]") {
+TEST_CASE("a container of another boot is stopped, whoever has its pid and even its identity",
+          "[lifecycle]") {
+  Container container;
+  container.record_.boot_id = "00000000-0000-0000-0000-000000000000";
+  container.intent_.boot_id = container.record_.boot_id;
+  container.record_.private_pids = false;
+  container.keep();
+  CHECK(container.status() == Status::stopped);
+  CHECK_THROWS_WITH(kill(container.global(), kId, SIGKILL, false), "container not running");
+  CHECK_THROWS_WITH(start(container.global(), kId), "cannot start a container that has stopped");
+  remove(container.global(), kId, false);
+  CHECK(container.lives());
+  CHECK_FALSE(container.is_kept());
+}
+
+TEST_CASE("a create that another boot cut short is forgotten and nothing is killed for it",
+          "[lifecycle]") {
   Container container;
   container.intent_.boot_id = "00000000-0000-0000-0000-000000000000";
-  container.keep();
+  // A directory that tells whether anybody was to be killed.
+  container.intent_.cgroup_directory = container.scratch_.path();
+  container.scratch_.write("cgroup.kill", "");
+  { state::Store(container.global()).claim(kId).write_intent(container.intent_); }
   remove(container.global(), kId, true);
-  CHECK(container.lives());
+  CHECK(container.scratch_.read("cgroup.kill").empty());
   CHECK_FALSE(container.is_kept());
 }
 

@@ -31,6 +31,7 @@ Record full_record() {
           .bundle = "/srv/web",
           .rootfs = "/srv/web/rootfs",
           .created = "2026-11-24T21:07:00.123456789Z",
+          .boot_id = "0c4b5c1e-0f6c-4a0e-8f0e-3b1c2d4e5f60",
           .owner = 1000,
           .init = {.pid = 4242, .pidfs_inode = 0xffffffffffffffff, .start_time = 77},
           .cgroup_directory = "/sys/fs/cgroup/web",
