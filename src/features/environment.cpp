@@ -22,6 +22,7 @@ namespace {
 // nothing.
 constexpr std::size_t kMaxPasswd = 1U << 20U;
 
+// Only the first "=" separates: a value may hold any number of them (environ(7)).
 std::string_view name_of(std::string_view variable) {
   return variable.substr(0, variable.find('='));
 }
@@ -49,6 +50,7 @@ std::string_view fault_of_directory(std::string_view directory) {
   throw error;
 }
 
+// The container's own PATH, never tare's: its caller may give tare none, or another one.
 std::string_view path_of(const Plan& plan) {
   for (const std::string& variable : plan.variables) {
     if (name_of(variable) == "PATH") return value_of(variable);
@@ -85,6 +87,8 @@ std::string_view field_of(std::string_view line, int index) {
   return line.substr(0, line.find(':'));
 }
 
+// The whole field has to be a number. Taking what is none for 0, as atoi does, would give root the
+// home of an entry that is only broken.
 bool is_number(std::string_view text, unsigned wanted) {
   unsigned number = 0;
   const char* end = text.data() + text.size();
@@ -92,6 +96,7 @@ bool is_number(std::string_view text, unsigned wanted) {
   return failure == std::errc{} && rest == end && number == wanted;
 }
 
+// The first entry of a uid counts, as for getpwuid(3).
 std::string find_home(std::string_view passwd, unsigned uid) {
   while (!passwd.empty()) {
     const std::size_t end = std::min(passwd.find('\n'), passwd.size());
@@ -119,6 +124,7 @@ int check_program(const std::string& path, const struct stat& found) {
   return (found.st_mode & 0111U) != 0 ? 0 : EACCES;
 }
 
+// A name with a slash is a path, from the working directory where it is relative (execvp(3)).
 std::string check_given_path(const std::string& name) {
   struct stat found {};
   try {
@@ -185,6 +191,8 @@ Plan plan(const Spec& spec) {
   const std::string_view directory_fault = fault_of_directory(spec.directory);
   if (!directory_fault.empty()) refuse(directory_fault, "/process/cwd");
   Plan plan{.arguments = spec.arguments, .directory = spec.directory, .needs_home = true};
+  // From the end, so that the last of a name is the first to be seen: which one a program would
+  // find among two is up to its libc (environ(7)).
   std::set<std::string_view> seen;
   for (auto variable = spec.variables.rbegin(); variable != spec.variables.rend(); ++variable) {
     const std::string_view fault = fault_of(*variable);
@@ -226,6 +234,8 @@ void enter_directory(const Plan& plan) {
               return fmt::format("chdir to cwd (\"{}\") set in config.json failed", plan.directory);
             },
             [&] { sys::change_directory_to(plan.directory); });
+        // A descriptor of the host that has leaked makes "/proc/self/fd/N" a working directory
+        // outside of the root; only the kernel can tell, by a getcwd(2) that says "(unreachable)".
         try {
           (void)sys::current_directory();
         } catch (const Error& error) {

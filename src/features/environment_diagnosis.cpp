@@ -51,6 +51,8 @@ std::optional<T> structure_at(std::string_view head, std::uint64_t offset) {
   return out;
 }
 
+// Every number in the head is of whoever made the file: nothing is read but through structure_at
+// and substr, which keep to what is there.
 template <typename Header, typename Segment>
 std::string find_interpreter(std::string_view head) {
   const std::optional<Header> header = structure_at<Header>(head, 0);
@@ -91,6 +93,7 @@ std::string interpreter_of(std::string_view head) {
   return std::string(line.substr(start, line.find_first_of(" \t", start) - start));
 }
 
+// Text of a file for a terminal: what could steer it is left out (escape sequences).
 std::string shown(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -103,6 +106,7 @@ std::string shown(std::string_view text) {
   return out;
 }
 
+// Looked at before it is opened: a FIFO at the path must not hold up the end of this process.
 std::optional<std::string> read_head(const std::string& path) {
   const std::optional<sys::Fd> entry = sys::find_at(sys::FdRef::cwd(), path, O_PATH);
   if (!entry || !S_ISREG(sys::status(*entry).st_mode)) return std::nullopt;
@@ -112,6 +116,7 @@ std::optional<std::string> read_head(const std::string& path) {
   return head;
 }
 
+// ENOENT of a file that is there: execve(2) means the interpreter, and does not say so.
 std::string why_missing(const std::string& path) {
   const std::optional<std::string> head = read_head(path);
   if (!head) return {};
@@ -128,6 +133,7 @@ std::string why_missing(const std::string& path) {
   return fmt::format("the file is there, but not its interpreter {}", shown(interpreter));
 }
 
+// ENOEXEC: a shell would go on and read the file as a script; a runtime has no shell.
 std::string why_no_program(const std::string& path) {
   const std::optional<std::string> head = read_head(path);
   if (!head) return {};
@@ -157,6 +163,7 @@ std::string closed_directory(const std::string& path) {
   return {};
 }
 
+// EACCES has five reasons in execve(2), and the first that holds is the one.
 std::string why_forbidden(const std::string& path) {
   const std::string closed = closed_directory(path);
   if (!closed.empty())

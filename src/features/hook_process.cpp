@@ -90,6 +90,7 @@ struct Streams {
   sys::FdRef error;
 };
 
+// In the child: everything that execve(2) would hand on is the hook's, or gone.
 int become(const Hook& hook, const std::string& directory, const Streams& streams,
            sys::FdRef failure) {
   try {
@@ -109,6 +110,8 @@ int become(const Hook& hook, const std::string& directory, const Streams& stream
   return 1;
 }
 
+// A hook that runs. Its pipes are never waited for on their own: any of them may stay open, full or
+// empty for longer than the hook lives, and only its pidfd tells of its end.
 class Process {
  public:
   Process(const Hook& hook, const std::string& state, const std::string& directory)
@@ -186,6 +189,7 @@ class Process {
     return static_cast<int>(std::clamp<std::int64_t>(rest, 0, 1 << 30));
   }
 
+  // In this order: the pipes are there before the child that has their other ends.
   Input input_;
   Output output_;
   Output error_;

@@ -37,6 +37,8 @@ const StageEntry& entry_of(Stage stage) noexcept {
   return kStages[0];
 }
 
+// Both faults are ones that the specification has a runtime refuse (config.md, "POSIX-platform
+// Hooks").
 Hook read_hook(const spec::Reader& item) {
   Hook hook{.path = item.at("path").string(),
             .arguments = item.strings_or_none("args"),
@@ -54,6 +56,7 @@ Hook read_hook(const spec::Reader& item) {
   return hook;
 }
 
+// In the words of config.json, so that there is one reader for both.
 nlohmann::json to_object(const Hook& hook) {
   nlohmann::json object = {{"path", hook.path}, {"args", hook.arguments}};
   if (!hook.environment.empty()) object["env"] = hook.environment;

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t kMaxLength = 64;  // __NEW_UTS_LEN, linux/utsname.h
 
+// Without a namespace of the container's the name would be the host's, or the one of whoever shares
+// it.
 void check(const std::string& name, std::string_view what, const char* field,
            const namespaces::Plan& namespaces) {
   if (name.empty()) return;

@@ -10,6 +10,7 @@
 
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
+#include "sys/namespace.hpp"
 #include "sys/path.hpp"
 
 namespace tare::sysctl {
@@ -49,24 +50,23 @@ constexpr Namespaced kNamespaced[] = {
 constexpr long kProcfsMagic = 0x9fa0;  // PROC_SUPER_MAGIC, linux/magic.h
 constexpr ino_t kProcfsRoot = 1;       // PROC_ROOT_INO, linux/proc_fs.h
 
-// "net/ipv4/conf/eno2.100/mtu" to "net.ipv4.conf.eno2/100.mtu": whichever separator comes first is
-// the one, and the other stands for a dot within a name (sysctl.d(5)).
-std::string with_dots(std::string name) {
-  const std::size_t first = name.find_first_of("./");
-  if (first == std::string::npos || name[first] == '.') return name;
+// Dots for slashes and slashes for dots; what goes one way comes back the other.
+std::string swapped(std::string name) {
   for (char& c : name) {
     if (c == '.' || c == '/') c = c == '.' ? '/' : '.';
   }
   return name;
 }
 
-std::string to_path(std::string dotted) {
-  for (char& c : dotted) {
-    if (c == '.' || c == '/') c = c == '.' ? '/' : '.';
-  }
-  return dotted;
+// "net/ipv4/conf/eno2.100/mtu" to "net.ipv4.conf.eno2/100.mtu": whichever separator comes first is
+// the one, and the other stands for a dot within a name (sysctl.d(5)).
+std::string with_dots(const std::string& name) {
+  const std::size_t first = name.find_first_of("./");
+  return first != std::string::npos && name[first] == '/' ? swapped(name) : name;
 }
 
+// No "*", no blank, no line end: nothing that a shell, a log or a second parser could take for more
+// than a name (CVE-2022-0811 smuggled a second parameter into a value's line).
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          c == '-';
@@ -80,6 +80,11 @@ bool is_well_formed(std::string_view path) {
     named = c == '/' ? false : named || c != '.';
   }
   return named;
+}
+
+// What /proc/PID/ns calls the types that sysctls belong to.
+std::string file_name_of(Type type) {
+  return type == Type::network ? "net" : std::string(namespaces::to_string(type));
 }
 
 [[noreturn]] void refuse(const Entry& entry, std::string text, std::string hint = {}) {
@@ -99,7 +104,7 @@ const Namespaced* find_namespaced(std::string_view dotted) {
 
 Setting plan_entry(const Entry& entry, const namespaces::Plan& namespaces, bool hostname_given) {
   const std::string dotted = with_dots(entry.name);
-  std::string path = to_path(dotted);
+  std::string path = swapped(dotted);
   if (!is_well_formed(path)) refuse(entry, fmt::format("invalid sysctl name \"{}\"", entry.name));
   // The specification has a field of its own for it, so two could contradict each other.
   if (dotted == "kernel.hostname" && namespaces.has(Type::uts)) {
@@ -136,7 +141,7 @@ sys::Fd open_procfs() {
 
 void write(const Setting& setting, sys::FdRef procfs) {
   in_context(
-      [&] { return fmt::format("sysctl {} = \"{}\"", to_path(setting.path), setting.value); },
+      [&] { return fmt::format("sysctl {} = \"{}\"", swapped(setting.path), setting.value); },
       [&] {
         const sys::Fd file = sys::open_beneath(procfs, "sys/" + setting.path, O_WRONLY);
         sys::write_all(file, setting.value);
@@ -172,19 +177,16 @@ Plan plan(const Spec& spec, const namespaces::Plan& namespaces, bool hostname_gi
 }
 
 void check_in_parent(const Plan& plan, const std::vector<namespaces::Target>& joined) {
-  const auto network = std::find_if(joined.begin(), joined.end(), [](const auto& target) {
-    return target.type == Type::network;
-  });
-  if (network == joined.end()) return;
-  for (const Setting& setting : plan.settings) {
-    if (!setting.path.starts_with("net/")) continue;
-    const struct stat theirs = sys::status(network->file);
-    const sys::Fd own = sys::open_at(sys::FdRef::cwd(), "/proc/self/ns/net", O_RDONLY);
-    const struct stat ours = sys::status(own);
-    if (theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino) return;
-    Error error(ErrorKind::spec, fmt::format(fmt::runtime(kHostNetwork), to_path(setting.path)));
-    error.set_field(setting.pointer);
-    throw error;
+  for (const namespaces::Target& target : joined) {
+    const auto concerned = std::ranges::find_if(plan.settings, [&](const Setting& setting) {
+      const Namespaced* known = find_namespaced(swapped(setting.path));
+      return known != nullptr && known->type == target.type;
+    });
+    if (concerned == plan.settings.end()) continue;
+    if (!sys::is_own_namespace(target.file, file_name_of(target.type))) continue;
+    const std::string dotted = swapped(concerned->path);
+    refuse({.pointer = concerned->pointer},
+           fmt::format(fmt::runtime(find_namespaced(dotted)->refusal), dotted));
   }
 }
 
@@ -198,7 +200,7 @@ void apply_in_init(const Plan& plan) {
 
 void explain(const Plan& plan, Explain& out) {
   for (const Setting& setting : plan.settings) {
-    out.add("sysctl", fmt::format("set {} to \"{}\"", to_path(setting.path), setting.value),
+    out.add("sysctl", fmt::format("set {} to \"{}\"", swapped(setting.path), setting.value),
             setting.pointer);
   }
 }

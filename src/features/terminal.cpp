@@ -58,6 +58,7 @@ void where_permitted(Body&& body) {
   }
 }
 
+// The group stays what devpts made it: gid=5, where the config says so, is whom write(1) runs as.
 void give_to(sys::FdRef slave, unsigned uid) {
   const struct stat found = sys::status(slave);
   if (found.st_uid != uid) {
@@ -132,6 +133,8 @@ void mount_console(const Pty& pty, const sys::Root& root) {
 }
 
 void attach(const Pty& pty, unsigned uid) {
+  // First, as a terminal that somebody else has is refused, and stdin, stdout and stderr are then
+  // whole.
   sys::control_by_terminal(pty.slave);
   for (const int number : {0, 1, 2}) sys::place(pty.slave, number);
   give_to(pty.slave, uid);

@@ -83,6 +83,7 @@ class Copy {
   bool is_broken_ = false;  // the sink takes nothing ever again
 };
 
+// Any of the three may be redirected; whichever is a terminal is the one that we were called from.
 std::optional<sys::WindowSize> find_our_size() noexcept {
   for (const int number : {0, 1, 2}) {
     const std::optional<sys::WindowSize> size = sys::find_window_size(sys::FdRef(number));
@@ -152,6 +153,7 @@ class Attendance {
                                         watch(&Console::inward),
                                         watch(&Console::outward)}};
       if (!sys::poll(watched, -1)) continue;
+      // The copies first: what note_end() below drops has then gone as far as it could.
       if (watched[2].revents != 0) console_->inward().advance();
       if (watched[3].revents != 0) console_->outward().advance();
       if (watched[0].revents != 0) take_signals();

@@ -18,6 +18,7 @@ struct stat status_of(const std::string& path) {
   return out;
 }
 
+// AT_EACCESS: by the effective ids, as execve will; access(2) asks for the real ones.
 int check_executable(const std::string& path) noexcept {
   return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }

@@ -55,6 +55,7 @@ std::optional<int> find_real_time(std::string_view name) {
   return from_first ? kFirstRealTime + *distance : kLast - *distance;
 }
 
+// Any case, with SIG or without: what kill(1), runc and docker's --signal take.
 std::optional<int> find_named(std::string_view text) {
   std::string name;
   for (const char c : text) name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -106,6 +107,7 @@ BlockedSignals::~BlockedSignals() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
+// A signalfd only sees signals that are blocked (signalfd(2)): hence a member of this class.
 Fd BlockedSignals::open() const {
   sigset_t all{};
   ::sigfillset(&all);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kFirstAfterStdio = 3;
 
+// A caller may start us with its stdio closed; a pipe would then get those numbers.
 Fd above_stdio(Fd fd) {
   return fd.number() < kFirstAfterStdio ? duplicate(fd) : std::move(fd);
 }

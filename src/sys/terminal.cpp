@@ -29,6 +29,8 @@ unsigned pty_number(FdRef master) {
   return number;
 }
 
+// By the master's own mount of devpts, wherever that is and whatever lies at /dev/pts
+// (ioctl_tty(2)).
 Fd open_pty_slave(FdRef master) {
   const int slave = ::ioctl(master.number(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (slave < 0) raise(errno, "ioctl({}, TIOCGPTPEER)", describe(master));
