@@ -47,8 +47,9 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
-/// What a pids.limit of 0 says. Version 1.3 of the specification made it a limit like any other; callers
-/// that write an older version (podman 4 for `--pids-limit -1`) mean by it that there is none.
+/// What a pids.limit of 0 says. Version 1.3 of the specification made it a limit like any other;
+/// callers that write an older version (podman 4 for `--pids-limit -1`) mean by it that there is
+/// none.
 enum class ZeroPids { limit, no_limit };
 /// By the config's ociVersion.
 ZeroPids zero_pids_of(std::string_view oci_version) noexcept;

@@ -145,7 +145,7 @@ std::vector<Target> open_in_parent(const Plan& plan) {
                Target target = open_one(entry);
                // Every other type can be joined from within itself; for this one the kernel says
                // EINVAL.
-               if (entry.type == Type::user && sys::is_own_user_namespace(target.file)) return;
+               if (entry.type == Type::user && sys::is_own_namespace(target.file, "user")) return;
                targets.push_back(std::move(target));
              });
   }

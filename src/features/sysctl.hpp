@@ -41,8 +41,8 @@ Spec read(const spec::Reader& linux_object);
 /// Throws Error(spec): `sysctl "x" is not in a separate kernel namespace`, names with anything but
 /// [A-Za-z0-9_-] between separators, kernel.hostname beside `hostname`.
 Plan plan(const Spec& spec, const namespaces::Plan& namespaces, bool hostname_given);
-/// Refuses net.* where the network namespace that the config joins is this process's own: planning
-/// cannot see that a path leads home. Throws Error(spec), as runc does.
+/// Refuses settings whose namespace is joined by a path that turns out to be the runtime's own:
+/// they would be the host's. Throws Error(spec).
 void check_in_parent(const Plan& plan, const std::vector<namespaces::Target>& joined);
 void apply_in_init(const Plan& plan);
 void explain(const Plan& plan, Explain& out);

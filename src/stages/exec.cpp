@@ -146,7 +146,6 @@ void enter_container(const ProcessPlan& plan, ExecTools& tools) {
     sys::set_gid(0);
     sys::set_uid(0);
   }
-  environment::make_directory_in_init(plan.environment, container_root());
   stdio::apply(plan.credentials.uid);
   capabilities::narrow(plan.capabilities, still_needed(plan));
   tools.payload.narrowed = true;

@@ -68,6 +68,16 @@ void pass_gate(PayloadTools& tools) {
   start_gate::await(tools.gate);
 }
 
+// A startContainer hook without an environment of its own gets the process's, as with runc: it runs in
+// the container, where PATH and HOME mean something.
+void run_hooks(const PayloadTools& tools, const std::vector<std::string>& variables) {
+  std::vector<hooks::Hook> all = tools.hooks;
+  for (hooks::Hook& hook : all) {
+    if (hook.environment.empty()) hook.environment = variables;
+  }
+  hooks::run(hooks::Stage::start_container, all, tools.hook_state, "/");
+}
+
 }  // namespace
 
 capabilities::Set needed_by_payload(const ProcessPlan& plan) {
@@ -100,7 +110,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   pass_gate(tools);
   if (filter && !early_filter) seccomp::load(*filter);
   // Under the filter, as with runc: what the payload may not do, its hooks may not do for it.
-  hooks::run(hooks::Stage::start_container, tools.hooks, tools.hook_state, "/");
+  if (!tools.hooks.empty()) run_hooks(tools, variables);
   sys::reset_signals();
   const int number = sys::execute(path, plan.environment.arguments, variables);
   throw environment::explain_exec_failure(path, number);

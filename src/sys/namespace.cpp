@@ -30,9 +30,10 @@ std::uint64_t namespace_type(FdRef file) {
   return static_cast<std::uint64_t>(type);
 }
 
-bool is_own_user_namespace(FdRef file) {
+bool is_own_namespace(FdRef file, const std::string& kind) {
+  const std::string path = "/proc/self/ns/" + kind;
   struct stat own {};
-  if (::stat("/proc/self/ns/user", &own) < 0) raise(errno, "stat /proc/self/ns/user");
+  if (::stat(path.c_str(), &own) < 0) raise(errno, "stat {}", path);
   const struct stat other = status(file);
   return own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }

@@ -17,7 +17,8 @@ std::optional<Fd> open_namespace(const std::string& path);
 /// The CLONE_NEW* bit of a namespace file (NS_GET_NSTYPE). Throws Error(system).
 std::uint64_t namespace_type(FdRef file);
 
-/// Whether it is the user namespace that this process is in already. Throws Error(system).
-bool is_own_user_namespace(FdRef file);
+/// Whether it is the namespace `kind` ("user", "net", … of /proc/self/ns) that this process is in
+/// already. Throws Error(system).
+bool is_own_namespace(FdRef file, const std::string& kind);
 
 }  // namespace tare::sys

@@ -81,7 +81,6 @@ std::optional<std::string> make_until_dangling(const Root& root, const std::stri
   for (auto part = parts.begin(); part != parts.end(); ++part) {
     const std::string parent = here.empty() ? "/" : here;
     here += "/" + *part;
-    if (*part == "..") continue;
     const Fd directory = root.open(parent, O_PATH | O_DIRECTORY);
     if (make_directory(directory, *part, mode) || root.find(here, O_PATH | O_DIRECTORY)) continue;
     const std::string rest = joined({part + 1, parts.end()});

@@ -130,6 +130,29 @@ TEST_CASE("nothing is made outside although links and directories change places"
   CHECK(race.outside_is_untouched());
 }
 
+TEST_CASE("a file that turns into a link outwards never gives the file outside", "[path]") {
+  Race race;
+  REQUIRE(make_symlink("../outside/secret", race.top(), "root/link"));
+  REQUIRE(make_node(race.top(), "root/file", S_IFREG | 0600, 0));
+  race.run([](FdRef top) { rename_file(top, "root/file", "root/link", RENAME_EXCHANGE); });
+  const Root root = race.root();
+  const ino_t outside = find_status(race.top(), "outside/secret")->st_ino;
+  int links = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    try {
+      const Fd file = root.make_file("file", 0644);
+      CHECK(status(file).st_ino != outside);
+      // The link is made good within the root; what it was made to is taken away again.
+      links += remove_file(race.top(), "root/outside/secret") ? 1 : 0;
+    } catch (const Error& error) {
+      CHECK((error.errno_value() == EINVAL || error.errno_value() == EAGAIN ||
+             error.errno_value() == ELOOP));
+    }
+  }
+  CHECK(links > 0);
+  CHECK(race.outside_is_untouched());
+}
+
 TEST_CASE("a mount on the way stops a path that is opened beneath, and no other", "[path]") {
   if (test::skip_unless_root()) return;
   CHECK(test::on_machine([] {

@@ -1,4 +1,6 @@
 // Filters at work: each is loaded by a child, which makes the syscalls that it is about.
+#include "features/seccomp.hpp"
+
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -11,7 +13,6 @@
 #include <cerrno>
 #include <functional>
 
-#include "features/seccomp.hpp"
 #include "sys/credentials.hpp"
 #include "sys/process.hpp"
 

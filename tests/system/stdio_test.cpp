@@ -16,8 +16,8 @@ namespace {
 
 constexpr uid_t kUser = 1000;
 
-// The owner of a pipe's end after a child of ours, with it as stdout and /dev/null as the others, has
-// given its streams to the user.
+// The owner of a pipe's end after a child of ours, with it as stdout and /dev/null as the others,
+// has given its streams to the user.
 uid_t owner_after(bool& null_was_left) {
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
