@@ -80,7 +80,7 @@ std::optional<bool> parse_rootless(std::string_view word) {
 
 // An empty root is what a script passes whose variable is not set; runc takes it for "/" too.
 std::string read_root(std::string_view given) {
-  const std::string root = given.empty() ? "/" : sys::clean_path(absolute(given));
+  std::string root = given.empty() ? "/" : sys::clean_path(absolute(given));
   if (root == "/") throw usage("Option --root argument should not be set to /");
   return root;
 }

@@ -152,7 +152,7 @@ std::string search(const std::string& name, std::string_view path) {
   for (std::size_t start = 0; !path.empty() && start <= path.size();) {
     const std::size_t end = std::min(path.find(':', start), path.size());
     const std::string directory(end == start ? "." : path.substr(start, end - start));
-    const std::string candidate = directory + (directory.ends_with('/') ? "" : "/") + name;
+    std::string candidate = directory + (directory.ends_with('/') ? "" : "/") + name;
     if (is_program(candidate)) {
       // What "" and "." in PATH find depends on the working directory; Go refuses it since 1.19.
       if (candidate.starts_with('/')) return candidate;
@@ -194,6 +194,8 @@ Plan plan(const Spec& spec) {
   // From the end, so that the last of a name is the first to be seen: which one a program would
   // find among two is up to its libc (environ(7)).
   std::set<std::string_view> seen;
+  // clang 14 cannot compile the std::views::reverse that it asks for.
+  // NOLINTNEXTLINE(modernize-loop-convert)
   for (auto variable = spec.variables.rbegin(); variable != spec.variables.rend(); ++variable) {
     const std::string_view fault = fault_of(*variable);
     if (!fault.empty()) refuse(fault, "/process/env");

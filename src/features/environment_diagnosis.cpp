@@ -157,7 +157,7 @@ std::string why_no_program(const std::string& path) {
 std::string closed_directory(const std::string& path) {
   for (std::size_t end = path.find('/', 1); end != std::string::npos;
        end = path.find('/', end + 1)) {
-    const std::string directory = path.substr(0, end);
+    std::string directory = path.substr(0, end);
     if (sys::check_executable(directory) == EACCES) return directory;
   }
   return {};

@@ -229,15 +229,15 @@ std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) 
   const state::Store store(request.global);
   prepare_own_process();
 
-  auto [near, far] = sys::socket_pair();
+  std::pair<sys::Fd, sys::Fd> ends = sys::socket_pair();
   auto made = std::make_unique<Made>(Made{.directory = store.claim(request.id),
                                           .bundle = std::move(bundle),
                                           .record = record,
-                                          .channel = ParentEnd(std::move(near))});
+                                          .channel = ParentEnd(std::move(ends.first))});
   made->undo.add([directory = &made->directory] { directory->remove(); });
   made->directory.write_intent(intent_of(request, made->bundle, record));
   in_context([] { return "unable to start container process"; },
-             [&] { make_init(*made, request, start, store, std::move(far)); });
+             [&] { make_init(*made, request, start, store, std::move(ends.second)); });
   return made;
 }
 

@@ -27,6 +27,7 @@ class Copy {
   Copy(sys::FdRef source, sys::FdRef sink) : source_(source), sink_(sink) {}
   Copy(const Copy&) = delete;
   Copy& operator=(const Copy&) = delete;
+  ~Copy() = default;
 
   // What to wait for now; nothing where the end has come. A descriptor that is not waited for is
   // not in the list at all: poll reports a hang-up of every one that is, and would spin.
