@@ -132,12 +132,12 @@ def test_the_container_is_the_same_when_the_caller_has(box, name):
 )
 def test_what_is_made_in_the_rootfs_does_not_have_the_umask_of_the_caller(box):
     box.bundle.mount("/made/deep", "tmpfs", "tmpfs", [])
-    box.set("process.cwd", "/made/here")
+    box.set("process.cwd", "/dwelling/here")
     box.set("process.user", {"uid": 1000, "gid": 1000})
     box.args("/bin/pwd")
     result = box.run(umask=0o077).check()
-    assert result.out == "/made/here\n"
-    for name in ("made", "made"):
+    assert result.out == "/dwelling/here\n"
+    for name in ("made", "dwelling"):
         assert os.stat(box.rootfs / name).st_mode & 0o777 == 0o755, name
 
 
