@@ -203,7 +203,7 @@ Plan plan(const Spec& spec, const namespaces::Plan& namespaces, const mounts::Pl
   return plan;
 }
 
-std::vector<sys::Fd> open_in_parent(const Plan& plan) {
+std::vector<sys::Fd> open_sources(const Plan& plan) {
   std::vector<sys::Fd> sources(plan.devices.size());
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const Device& device = plan.devices[i];

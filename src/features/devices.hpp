@@ -49,7 +49,7 @@ Plan plan(const Spec& spec, const namespaces::Plan& namespaces, const mounts::Pl
           const Host& host);
 /// Clones the host's nodes where they are to be bound; one per device, empty otherwise. Throws
 /// Error(system), and Error(spec) where the host's node is another device.
-std::vector<sys::Fd> open_in_parent(const Plan& plan);
+std::vector<sys::Fd> open_sources(const Plan& plan);
 /// Makes nodes and links. An existing node must be what was asked for, or it is an Error (the
 /// specification demands it). With `own_dev` false nothing was mounted on /dev: links are left
 /// alone where something of their name exists.

@@ -125,7 +125,7 @@ Plan plan(const Spec& spec, const Host&) {
   return {.masked = cleaned(spec.masked), .readonly = cleaned(spec.readonly)};
 }
 
-sys::Fd open_in_parent(const Plan& plan) {
+sys::Fd open_source(const Plan& plan) {
   if (plan.masked.empty()) return {};
   return asked_by(
       [] { return std::string(kMasked); },

@@ -32,7 +32,7 @@ Spec read(const spec::Reader& linux_object);
 /// Cleans the paths and drops repeated ones.
 Plan plan(const Spec& spec, const Host& host);
 /// A detached clone of the host's /dev/null, verified to be char 1:3; empty when nothing is masked.
-sys::Fd open_in_parent(const Plan& plan);
+sys::Fd open_source(const Plan& plan);
 /// A path that does not exist is skipped, as the specification has it; anything else is an error.
 void apply_in_init(const Plan& plan, const sys::Root& root, sys::Fd null_device);
 /// One line for each path.

@@ -78,7 +78,7 @@ using Sources = std::vector<sys::Fd>;
 
 /// Clones the bind sources, with attributes and propagation set. Throws Error(system) naming the
 /// field.
-Sources open_in_parent(const Plan& plan);
+Sources open_sources(const Plan& plan);
 
 /// What later steps need of what was mounted.
 struct Made {

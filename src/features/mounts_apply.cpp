@@ -147,7 +147,7 @@ void remount(const Mount& mount, const sys::Root& root) {
 
 }  // namespace
 
-Sources open_in_parent(const Plan& plan) {
+Sources open_sources(const Plan& plan) {
   Sources sources(plan.mounts.size());
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const Mount& mount = plan.mounts[i];

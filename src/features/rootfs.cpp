@@ -144,7 +144,7 @@ std::uint64_t clone_propagation(const Plan& plan) noexcept {
   return MS_SLAVE | MS_REC;
 }
 
-sys::Fd open_in_parent(const Plan& plan) {
+sys::Fd open_source(const Plan& plan) {
   const std::optional<sys::Fd> found =
       sys::find_at(sys::FdRef::cwd(), plan.path, O_PATH | O_NOFOLLOW);
   if (!found) throw invalid(fmt::format("stat {}: no such file or directory", plan.path));

@@ -93,10 +93,10 @@ void set_up(const Plan& plan, InitTools& tools) {
 
 void open_sources(const Plan& plan, InitTools& tools) {
   if (!plan.namespaces.has(Type::mount)) return;
-  tools.rootfs = rootfs::open_in_parent(plan.rootfs);
-  tools.mount_sources = mounts::open_in_parent(plan.mounts);
-  tools.device_sources = devices::open_in_parent(plan.devices);
-  tools.null_device = masked_paths::open_in_parent(plan.masked_paths);
+  tools.rootfs = rootfs::open_source(plan.rootfs);
+  tools.mount_sources = mounts::open_sources(plan.mounts);
+  tools.device_sources = devices::open_sources(plan.devices);
+  tools.null_device = masked_paths::open_source(plan.masked_paths);
 }
 
 void hand_over_console(const terminal::Pty& pty, const InitTools& tools) {

@@ -24,7 +24,7 @@ const std::string kRoot = "/mnt/rootfs";
 // A root with one file in it, entered; then `look` tells what is there.
 std::string enter(const rootfs::Plan& plan, const std::function<std::string(sys::FdRef)>& look,
                   std::uint64_t namespaces = CLONE_NEWNS) {
-  sys::Fd tree = rootfs::open_in_parent(plan);
+  sys::Fd tree = rootfs::open_source(plan);
   return test::in_child(namespaces, [&] {
     const sys::Fd proc = test::own_proc();
     const sys::Root root = rootfs::attach_in_init(plan, std::move(tree));
@@ -40,7 +40,7 @@ std::string attempt_to_open(const std::string& path) {
     std::filesystem::create_directories("/mnt/real");
     std::filesystem::create_symlink("/mnt/real", "/mnt/link");
     ::mkfifo("/mnt/fifo", 0600);
-    rootfs::open_in_parent({.path = path});
+    rootfs::open_source({.path = path});
     return std::string("opened");
   });
 }
@@ -106,7 +106,7 @@ TEST_CASE("rootfs: it stays writable until the end") {
   CHECK(test::on_machine([] {
           const rootfs::Plan plan{.path = kRoot, .readonly = true};
           std::filesystem::create_directories(kRoot);
-          sys::Fd tree = rootfs::open_in_parent(plan);
+          sys::Fd tree = rootfs::open_source(plan);
           return test::in_child(CLONE_NEWNS, [&] {
             const sys::Root root = rootfs::attach_in_init(plan, std::move(tree));
             rootfs::enter_in_init(plan, root);
@@ -161,7 +161,7 @@ TEST_CASE("rootfs: without pivot_root the host's procfs and sysfs are gone, the 
           test::write(kRoot + "/file", "inside");
           std::filesystem::create_directories(kRoot + "/proc");
           test::mount("own", kRoot + "/proc", "proc", 0);
-          sys::Fd tree = rootfs::open_in_parent(plan);
+          sys::Fd tree = rootfs::open_source(plan);
           return test::in_child(CLONE_NEWNS, [&] {
             const sys::Root root = rootfs::attach_in_init(plan, std::move(tree));
             // A hold on the host's tree, which mountinfo does not show to who is in a chroot.

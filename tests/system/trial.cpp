@@ -58,10 +58,10 @@ std::string Trial::run(const Look& look) const {
     std::filesystem::create_directories(kSource);
     prepare();
     const Plans plans = make_plans(*this);
-    sys::Fd tree = rootfs::open_in_parent(plans.root);
-    mounts::Sources sources = mounts::open_in_parent(plans.mounts);
-    std::vector<sys::Fd> nodes = devices::open_in_parent(plans.devices);
-    sys::Fd null_device = masked_paths::open_in_parent(plans.masks);
+    sys::Fd tree = rootfs::open_source(plans.root);
+    mounts::Sources sources = mounts::open_sources(plans.mounts);
+    std::vector<sys::Fd> nodes = devices::open_sources(plans.devices);
+    sys::Fd null_device = masked_paths::open_source(plans.masks);
     const std::string answer = in_child(namespaces, [&] {
       const sys::Fd proc = own_proc();
       const sys::Root root = rootfs::attach_in_init(plans.root, std::move(tree));

@@ -50,8 +50,8 @@ TEST_CASE("masked paths: only absolute paths below the root are taken", "[masked
 }
 
 TEST_CASE("masked paths: nothing is opened where nothing is masked", "[masked_paths]") {
-  CHECK_FALSE(open_in_parent({}));
-  CHECK_FALSE(open_in_parent({.readonly = {"/proc/sys"}}));
+  CHECK_FALSE(open_source({}));
+  CHECK_FALSE(open_source({.readonly = {"/proc/sys"}}));
 }
 
 TEST_CASE("masked paths: each is explained, read-only ones first as they are applied",

@@ -28,10 +28,10 @@ TEST_CASE("mounts: the parent opens binds only, and has an entry for each mount"
   const Plan plan{.mounts = {{.kind = Kind::filesystem, .destination = "/p", .type = "proc"},
                              {.kind = Kind::inner_bind, .destination = "/d", .source = "/x"},
                              {.kind = Kind::remount, .destination = "/p"}}};
-  const Sources sources = open_in_parent(plan);
+  const Sources sources = open_sources(plan);
   REQUIRE(sources.size() == 3);
   for (const sys::Fd& source : sources) CHECK_FALSE(source);
-  CHECK(open_in_parent({}).empty());
+  CHECK(open_sources({}).empty());
 }
 
 TEST_CASE("mounts: a source that cannot be opened is told with its mount and field", "[mounts]") {
@@ -39,7 +39,7 @@ TEST_CASE("mounts: a source that cannot be opened is told with its mount and fie
                               .destination = "/d",
                               .source = "/none/of/this",
                               .pointer = "/mounts/0"}}};
-  CHECK(failure([&] { open_in_parent(plan); })
+  CHECK(failure([&] { open_sources(plan); })
             .starts_with("/mounts/0 error mounting \"/none/of/this\" to rootfs at \"/d\": "
                          "open_tree /none/of/this: "));
 }
