@@ -46,8 +46,8 @@ Plan plan(const Spec& spec, const Options& options, const Host& host);
 /// rootfs.
 std::uint64_t clone_propagation(const Plan& plan) noexcept;
 
-/// A detached clone of the rootfs and everything mounted below it; in the parent or, rootless, in init. Throws Error(spec) "invalid
-/// rootfs: …" for what is no directory, and Error(system).
+/// A detached clone of the rootfs and everything mounted below it; in the parent or, rootless, in
+/// init. Throws Error(spec) "invalid rootfs: …" for what is no directory, and Error(system).
 sys::Fd open_source(const Plan& plan);
 /// Takes the mount namespace out of the host's propagation and attaches the clone over the rootfs
 /// path. Runs while host paths are still reachable for init. Gives the container's root.
