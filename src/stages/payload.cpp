@@ -68,8 +68,8 @@ void pass_gate(PayloadTools& tools) {
   start_gate::await(tools.gate);
 }
 
-// A startContainer hook without an environment of its own gets the process's, as with runc: it runs in
-// the container, where PATH and HOME mean something.
+// A startContainer hook without an environment of its own gets the process's, as with runc: it runs
+// in the container, where PATH and HOME mean something.
 void run_hooks(const PayloadTools& tools, const std::vector<std::string>& variables) {
   std::vector<hooks::Hook> all = tools.hooks;
   for (hooks::Hook& hook : all) {
