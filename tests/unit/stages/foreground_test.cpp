@@ -256,7 +256,8 @@ TEST_CASE("a process outlives the reader of its output", "[foreground]") {
 }
 
 TEST_CASE("output that nobody takes holds tare until a signal, then no longer", "[foreground]") {
-  Attended attended({.script = "read line; head -c 10000 /dev/zero | tr '\\0' x; exit 5"});
+  Attended attended({.script = "echo up; read line; head -c 10000 /dev/zero | tr '\\0' x; exit 5"});
+  attended.until("up\r\n");
   // More than the pipe holds then, less than what a terminal does (8 KiB and a line of 4 KiB).
   REQUIRE(fcntl(attended.output().number(), F_SETPIPE_SZ, 4096) == 4096);
   sys::write_all(attended.input(), "\n");
