@@ -23,7 +23,8 @@ namespace {
 // What is left of a killed container must be gone before its cgroup can be removed.
 constexpr int kKillTimeoutMs = 10'000;
 
-// Cgroups and pid files are for others to read, whatever umask the caller has.
+// Cgroups, pid files and, as init inherits it, the directories that set-up makes are for others to
+// read, whatever umask the caller has.
 constexpr mode_t kOwnUmask = 0022;
 
 Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Record& record) {

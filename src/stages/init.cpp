@@ -13,10 +13,6 @@ namespace {
 
 using namespaces::Type;
 
-// Directories that set-up makes are 0755 whatever the caller's umask; the payload's own comes
-// later.
-constexpr mode_t kSetUpUmask = 0022;
-
 void become_root_of_user_namespace(const Plan& plan, const InitEnd& channel) {
   if (!plan.namespaces.has(Type::user)) return;
   if (plan.namespaces.creates(Type::user)) {
@@ -63,7 +59,6 @@ void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
 // One call a line; a comment only where the order is forced.
 void set_up(const Plan& plan, InitTools& tools) {
   sys::new_session();
-  sys::set_umask(kSetUpUmask);
   namespaces::join(tools.join);
   if (plan.sources_by_init) open_sources(plan, tools);
   // While this process still has its old ids: the path of the rootfs may be closed to the new ones.
