@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from harness import fields
+
 
 class Report:
     """A pytest plugin: one outcome per test, `pass`, `fail`, `known`, `stale` or `skip`."""
@@ -11,9 +13,17 @@ class Report:
     def __init__(self, kind, path):
         self.kind, self.path = kind, path
         self.outcomes, self.reasons = {}, {}
+        self.rows = {}
 
     def pytest_collection_modifyitems(self, items):
+        known = set(fields.all_rows())
         for item in items:
+            rows = [row for marker in item.iter_markers("row") for row in marker.args]
+            for row in rows:
+                if row not in known:
+                    raise pytest.UsageError(f"{item.nodeid}: no row {row} in {fields.ROWS.name}")
+            if rows:
+                self.rows[item.nodeid] = rows
             for marker in item.iter_markers("peer"):
                 if self.kind in marker.kwargs:
                     reason = marker.kwargs[self.kind]
@@ -40,7 +50,11 @@ class Report:
             if self.outcomes.get(name) not in ("fail", "known"):
                 self.outcomes[name] = outcome
 
+    def found(self):
+        """All that `run` wants to know of a session."""
+        return {"outcomes": self.outcomes, "reasons": self.reasons, "rows": self.rows}
+
     def pytest_sessionfinish(self):
         if self.path:
             with open(self.path, "w", encoding="utf-8") as file:
-                json.dump({"outcomes": self.outcomes, "reasons": self.reasons}, file)
+                json.dump(self.found(), file)

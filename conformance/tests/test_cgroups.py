@@ -8,6 +8,8 @@ import pytest
 
 from harness import events, host
 
+pytestmark = pytest.mark.row("linux.cgroupsPath")
+
 CGROUPS = host.CGROUPS
 RW_CGROUP = ("/sys/fs/cgroup", "cgroup", "cgroup", ["rw", "nosuid", "noexec", "nodev"])
 
@@ -353,6 +355,7 @@ def test_a_limit_whose_controller_is_missing_is_refused_by_its_name(box, control
     assert controller in said and "controller" in said
 
 
+@pytest.mark.row("linux.resources.unified")
 @pytest.mark.peer(crun="1.8 leaves the cgroup of a create that failed")
 def test_unified_sets_files_of_the_cgroup_and_refuses_what_is_not_there(box):
     box.set("linux.resources.unified", {"cgroup.max.descendants": "17", "cgroup.max.depth": "3"})
@@ -371,6 +374,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.row("linux.resources.memory", "linux.resources.cpu", "linux.resources.pids")
 @pytest.mark.parametrize(
     "controller", [pytest.param(n, marks=pytest.mark.needs_controller(n)) for n in LIMITS]
 )

@@ -7,9 +7,12 @@ import pytest
 
 from harness import exec_calls, making_node, opening, run_calls
 
-pytestmark = pytest.mark.peer(
-    crun="1.8 raises RLIMIT_MEMLOCK for a device filter, which root may not everywhere"
-)
+pytestmark = [
+    pytest.mark.row("linux.resources.devices"),
+    pytest.mark.peer(
+        crun="1.8 raises RLIMIT_MEMLOCK for a device filter, which root may not everywhere"
+    ),
+]
 
 DENY_ALL = {"allow": False, "access": "rwm"}
 # Devices that none of the default rules is about; FUSE is one that anybody may open.

@@ -7,6 +7,8 @@ import pytest
 
 from harness import Canary, ConsoleSocket, events, opening, run_calls
 
+pytestmark = pytest.mark.row("linux.devices")
+
 NODES = {
     "null": "666 1:3",
     "zero": "666 1:5",

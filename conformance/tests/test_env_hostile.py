@@ -234,6 +234,7 @@ def contained(result, box):
     assert str(box.directory) not in result.out
 
 
+@pytest.mark.row("process.cwd")
 @pytest.mark.parametrize("ways", [WAYS[:9], WAYS[9:18], WAYS[18:]], ids=["3-11", "12-20", "others"])
 def test_a_working_directory_by_a_descriptor_does_not_lead_out(box, junk, ways):
     (box.rootfs / "link").symlink_to("/proc/self/fd/7")
@@ -243,6 +244,7 @@ def test_a_working_directory_by_a_descriptor_does_not_lead_out(box, junk, ways):
         contained(box.run(**junk), box)
 
 
+@pytest.mark.row("process.cwd")
 @pytest.mark.parametrize("ways", [WAYS[:9], WAYS[9:18], WAYS[18:]], ids=["3-11", "12-20", "others"])
 def test_a_working_directory_of_an_exec_by_a_descriptor_does_not_lead_out(box, junk, ways):
     (box.rootfs / "link").symlink_to("/proc/self/fd/7")
@@ -251,6 +253,7 @@ def test_a_working_directory_of_an_exec_by_a_descriptor_does_not_lead_out(box, j
         contained(box.exec("/bin/sh", "-c", INSIDE, flags=["--cwd", way], **junk), box)
 
 
+@pytest.mark.row("process.args")
 def test_a_program_by_a_descriptor_is_not_one_of_the_host(box, junk):
     for number in (7, 8, 9, 200, 203):
         box.args(f"/proc/self/fd/{number}/bin/sh", "-c", "echo of the host")
@@ -258,6 +261,7 @@ def test_a_program_by_a_descriptor_is_not_one_of_the_host(box, junk):
         assert result.code != 0 and "of the host" not in result.out
 
 
+@pytest.mark.row("process.cwd")
 def test_a_directory_that_is_not_there_is_made_for_create(box):
     box.set("process.cwd", "/made/for/it")
     box.args("/bin/pwd")
@@ -265,6 +269,7 @@ def test_a_directory_that_is_not_there_is_made_for_create(box):
     assert (box.rootfs / "made/for/it").is_dir()
 
 
+@pytest.mark.row("process.cwd")
 def test_a_directory_that_is_not_there_is_an_error_of_exec_and_is_not_made(box):
     box.hold()
     result = box.exec("/bin/pwd", flags=["--cwd", "/not/there"])
@@ -272,6 +277,7 @@ def test_a_directory_that_is_not_there_is_an_error_of_exec_and_is_not_made(box):
     assert not (box.rootfs / "not").exists()
 
 
+@pytest.mark.row("process.cwd")
 def test_a_working_directory_behind_a_link_of_the_image_is_made_within(box):
     outside = box.path("outside")
     outside.mkdir()
@@ -282,6 +288,7 @@ def test_a_working_directory_behind_a_link_of_the_image_is_made_within(box):
     assert not list(outside.iterdir())
 
 
+@pytest.mark.row("process.args")
 def test_a_runtime_without_arguments_in_argv_does_not_crash(box):
     """CVE-2021-4034's kin: argc is zero."""
     binary = str(box.runtime.binary)

@@ -302,6 +302,7 @@ def test_ignore_paused_waits_for_the_container_to_be_resumed(held):
     assert call.wait().check().out == "thawed\n"
 
 
+@pytest.mark.row("preserve-fds")
 def test_preserved_descriptors_reach_the_process_and_no_others(held):
     null, zero = os.open("/dev/null", os.O_RDWR), os.open("/dev/zero", os.O_RDWR)
 
@@ -348,5 +349,6 @@ def test_the_flags_for_security_modules_are_known_and_may_be_empty(held):
     held.exec("true", flags=["--apparmor", "", "--process-label", ""]).check()
 
 
+@pytest.mark.row("process.apparmorProfile")
 def test_an_apparmor_profile_without_apparmor_is_an_error(held):
     failed_itself(held.exec("true", flags=["--apparmor", "nonesuch"]))

@@ -13,6 +13,7 @@ def seen(box):
     return make_seen(box)
 
 
+@pytest.mark.row("hooks.createRuntime", "hooks.createContainer", "hooks.prestart")
 @pytest.mark.parametrize("stage", AT_CREATE)
 def test_create_fails_and_is_undone_when_a_hook_fails_in(box, seen, stage):
     before = host.Snapshot.take(box.runtime.root)
@@ -27,6 +28,7 @@ def test_create_fails_and_is_undone_when_a_hook_fails_in(box, seen, stage):
     assert before.settled(box.runtime.root).processes == before.processes
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.peer(
     runc="1.1 does not name the stage", crun="words its errors in its own way, and drops the output"
 )
@@ -40,6 +42,7 @@ def test_the_error_of_a_hook_has_stage_number_status_and_output(box, seen, stage
     assert "exit status 3" in said and "a word of the hook" in said
 
 
+@pytest.mark.row("hooks.poststop")
 @pytest.mark.peer(crun="1.8 runs them for the first two stages only")
 @pytest.mark.parametrize("stage", AT_CREATE)
 def test_the_hooks_of_poststop_run_after_a_create_that_failed_in(box, seen, stage):
@@ -49,6 +52,7 @@ def test_the_hooks_of_poststop_run_after_a_create_that_failed_in(box, seen, stag
     assert order(seen) == ["poststop"]
 
 
+@pytest.mark.row("hooks.startContainer")
 def test_the_program_does_not_run_when_a_hook_of_start_container_fails(box, seen):
     add(box, INSIDE, "exit 1")
     box.sh("echo program >> /seen/order")
@@ -60,6 +64,7 @@ def test_the_program_does_not_run_when_a_hook_of_start_container_fails(box, seen
     assert box.status in (None, "stopped")
 
 
+@pytest.mark.row("hooks.startContainer")
 @pytest.mark.peer(runc="1.1 says 0, for it does not wait", crun="1.8 says 0, for it does not wait")
 def test_start_fails_when_a_hook_of_start_container_fails(box, seen):
     add(box, INSIDE, "exit 1")
@@ -68,6 +73,7 @@ def test_start_fails_when_a_hook_of_start_container_fails(box, seen):
     assert box.status in (None, "stopped")
 
 
+@pytest.mark.row("hooks.poststart")
 @pytest.mark.peer(runc="1.1 only warns", crun="1.8 only warns")
 def test_start_fails_and_the_container_stops_when_a_hook_of_poststart_fails(box, seen):
     add(box, "poststart", "exit 1")
@@ -79,6 +85,7 @@ def test_start_fails_and_the_container_stops_when_a_hook_of_poststart_fails(box,
     assert box.status in (None, "stopped")
 
 
+@pytest.mark.row("hooks.poststop")
 @pytest.mark.peer(runc="1.1 runs no hook after one that failed")
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["delete", "delete --force"])
 def test_a_failure_of_poststop_holds_neither_the_next_hook_nor_the_delete_up(box, seen, force):
@@ -99,6 +106,7 @@ BAD_PATHS = {
 }
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.parametrize("path", BAD_PATHS.values(), ids=BAD_PATHS)
 @pytest.mark.parametrize("stage", AT_CREATE)
 def test_create_fails_when_the_program_of_a_hook_is(box, stage, path):
@@ -116,6 +124,7 @@ INVALID = {
 }
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.tare("rejects what config.md says a hook must not be before anything is made")
 @pytest.mark.parametrize("hook", INVALID.values(), ids=INVALID)
 @pytest.mark.parametrize("stage", ["prestart", "poststop"])
@@ -127,6 +136,7 @@ def test_a_hook_is_invalid_with(box, stage, hook):
 # Hooks that do not behave.
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.peer(crun="words its errors in its own way")
 def test_a_hook_that_runs_past_its_timeout_is_killed_and_fails(box, seen):
     add(box, "createRuntime", "exec sleep 1000", timeout=1)
@@ -134,6 +144,7 @@ def test_a_hook_that_runs_past_its_timeout_is_killed_and_fails(box, seen):
     assert "hook ran past specified timeout of 1.0s" in said
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.peer(
     runc="1.1 waits for the children of the hook", crun="1.8 leaves the children of the hook"
 )
@@ -144,12 +155,14 @@ def test_what_a_hook_past_its_timeout_started_is_killed_too(box, seen):
     assert before.settled(box.runtime.root).processes == before.processes
 
 
+@pytest.mark.row("hooks.createRuntime")
 def test_a_hook_within_its_timeout_is_none_the_worse(box, seen):
     add(box, "createRuntime", "echo ran > $SEEN/order", timeout=30)
     life(box)
     assert order(seen) == ["ran"]
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.peer(runc="1.1 waits for the end of the hook's output")
 @pytest.mark.parametrize("stage", ["createRuntime", "poststart", "poststop"])
 def test_a_hook_that_leaves_a_process_with_its_output_open_holds_nobody_up(box, seen, stage):
@@ -172,6 +185,7 @@ def test_a_hook_that_leaves_a_process_with_its_output_open_holds_nobody_up(box, 
         gate.close()
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.peer(crun="1.8 dies of SIGPIPE when a hook does not read")
 def test_a_hook_that_does_not_read_a_large_state_is_not_waited_for(box, seen):
     box.set("annotations", {"large": "x" * 900_000})
@@ -181,6 +195,7 @@ def test_a_hook_that_does_not_read_a_large_state_is_not_waited_for(box, seen):
     assert sorted(order(seen)) == sorted(STAGES)
 
 
+@pytest.mark.row("hooks.createRuntime")
 def test_a_hook_that_reads_a_large_state_gets_all_of_it(box, seen):
     box.set("annotations", {"large": "x" * 900_000})
     for stage in STAGES:
@@ -190,6 +205,7 @@ def test_a_hook_that_reads_a_large_state_gets_all_of_it(box, seen):
         assert int((seen / stage).read_text()) > 900_000, stage
 
 
+@pytest.mark.row("hooks.createRuntime")
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_hook_may_say_more_than_a_pipe_holds(box, seen, code):
     add(box, "createRuntime", f"seq 1 200000; seq 1 200000 >&2; exit {code}")

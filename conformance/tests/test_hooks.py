@@ -7,6 +7,8 @@ import pytest
 
 from harness.hooks import AT_CREATE, INSIDE, STAGES, add, life, make_seen, note, order
 
+pytestmark = pytest.mark.row(*(f"hooks.{stage}" for stage in STAGES))
+
 RUNTIMES = tuple(stage for stage in STAGES if stage not in ("createContainer", INSIDE))
 EARLY = pytest.mark.peer(
     runc="1.1 runs poststart at the end of create",

@@ -96,6 +96,7 @@ def test_kill_reaches_the_init_alone(box):
     assert heard.line() == str(int(signal.SIGUSR2)), "the init's signal came here too"
 
 
+@pytest.mark.row("kill-all")
 @pytest.mark.parametrize("flag", ["--all", "-a"])
 def test_kill_with_all_ends_every_process_of_the_container(box, flag):
     ready = box.bundle.fifo("ready")
@@ -109,12 +110,14 @@ def test_kill_with_all_ends_every_process_of_the_container(box, flag):
     assert not [name for name in host.descendants().values() if name == "sleep"]
 
 
+@pytest.mark.row("kill-all")
 def test_kill_with_all_of_a_stopped_container_is_no_error(box):
     box.hold()
     box.stop()
     box.runtime.call("kill", "--all", box.id, "KILL").check()
 
 
+@pytest.mark.row("kill-all")
 @pytest.mark.peer(runc="1.1 removes the cgroup before its processes are gone, in vain")
 def test_sigkill_without_a_pid_namespace_ends_every_process(box):
     ready = box.bundle.fifo("ready")
@@ -133,6 +136,7 @@ def test_sigkill_without_a_pid_namespace_ends_every_process(box):
     assert not [p for p in left if host.events.is_running(p)]
 
 
+@pytest.mark.row("pid-reuse")
 def test_a_process_that_took_over_the_pid_of_a_dead_init_is_left_alone(box):
     """As after a wrap-around of the pids: kill, state and delete must know it for a stranger."""
     box.hold()

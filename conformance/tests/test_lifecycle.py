@@ -137,6 +137,7 @@ def test_delete_with_force_ends_a_container_in_any_state(box, stage):
     assert not events.is_running(pid)
 
 
+@pytest.mark.row("kill-all")
 def test_delete_with_force_ends_every_process_of_the_container(box):
     ready = box.bundle.fifo("ready")
     box.sh("sleep 1000 & sleep 1000 & echo ready > /ready; wait")
@@ -181,6 +182,7 @@ def test_a_container_can_be_deleted_after_its_bundle_is_gone(box):
     assert box.state is None
 
 
+@pytest.mark.row("config-snapshot")
 def test_config_changed_after_create_has_no_effect(box):
     told = box.bundle.fifo("told")
     box.sh("echo first $WHO > /told")
@@ -194,6 +196,7 @@ def test_config_changed_after_create_has_no_effect(box):
     assert told.line() == "first one"
 
 
+@pytest.mark.row("config-snapshot")
 @pytest.mark.parametrize("damage", ["removed", "not JSON", "other annotations"])
 def test_a_config_spoilt_after_create_hinders_no_command(box, damage):
     box.set("annotations", {"is": "kept"})

@@ -68,11 +68,13 @@ def test_the_bundle_is_the_working_directory_when_not_given(box):
     assert box.state["bundle"] == str(box.bundle.path)
 
 
+@pytest.mark.row("annotations")
 def test_state_without_annotations_in_the_config_has_none_or_an_empty_object(box):
     box.hold()
     assert not box.state.get("annotations")
 
 
+@pytest.mark.row("annotations")
 def test_annotations_with_special_characters_come_back_unchanged(box):
     notes = {
         "quote": 'a "b" \\ c',

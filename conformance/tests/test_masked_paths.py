@@ -30,6 +30,7 @@ def output(box, script):
     return box.run().check().out
 
 
+@pytest.mark.row("linux.maskedPaths")
 def test_a_masked_file_is_empty_and_swallows_what_is_written(secrets):
     secrets.set("linux.maskedPaths", ["/secret", "/proc/timer_list"])
     out = output(
@@ -41,6 +42,7 @@ def test_a_masked_file_is_empty_and_swallows_what_is_written(secrets):
     assert (secrets.rootfs / "secret").read_text() == "the secret\n"
 
 
+@pytest.mark.row("linux.readonlyPaths", "linux.maskedPaths")
 def test_a_masked_directory_is_empty_and_read_only(secrets):
     secrets.set("linux.maskedPaths", ["/secrets", "/sys/firmware"])
     out = output(
@@ -51,6 +53,7 @@ def test_a_masked_directory_is_empty_and_read_only(secrets):
     assert "one" not in out and out.count("Read-only file system") == 2
 
 
+@pytest.mark.row("linux.maskedPaths")
 def test_a_masked_directory_has_room_for_nothing(secrets):
     """A-48: the file system of a mask is shared by all or tiny, for there may be many."""
     secrets.set("linux.maskedPaths", ["/secrets"])
@@ -58,6 +61,7 @@ def test_a_masked_directory_has_room_for_nothing(secrets):
     assert blocks <= 4 or "ro" in secrets.facts().mounts_at("/secrets")[0].options
 
 
+@pytest.mark.row("linux.readonlyPaths")
 def test_read_only_paths_are_read_only_and_their_content_is_there(secrets):
     secrets.set("linux.readonlyPaths", ["/secret", "/secrets", "/proc/sys"])
     out = output(
@@ -69,6 +73,7 @@ def test_read_only_paths_are_read_only_and_their_content_is_there(secrets):
     assert out.count("Read-only file system") == 3
 
 
+@pytest.mark.row("linux.readonlyPaths")
 @pytest.mark.peer(crun="1.8 loses the flags of the file system that it binds")
 def test_a_read_only_path_keeps_the_other_flags_of_its_mount(box):
     box.bundle.mount("/m", "tmpfs", "tmpfs", ["nosuid", "nodev", "noexec"])
@@ -78,6 +83,7 @@ def test_a_read_only_path_keeps_the_other_flags_of_its_mount(box):
     assert {"ro", "nosuid", "nodev", "noexec"} <= options
 
 
+@pytest.mark.row("linux.readonlyPaths")
 def test_a_read_only_path_is_so_with_the_mounts_below_it(box):
     box.bundle.mount("/m/below", "tmpfs", "tmpfs", [])
     box.set("linux.readonlyPaths", ["/m"])
@@ -97,11 +103,13 @@ def test_a_path_that_is_not_there_is_skipped(secrets, which):
     assert not (secrets.rootfs / "nonexistent").exists()
 
 
+@pytest.mark.row("linux.maskedPaths")
 def test_a_path_that_is_named_twice_is_masked(secrets):
     secrets.set("linux.maskedPaths", ["/secret", "/secret", "/secrets", "/secrets"])
     assert output(secrets, "cat /secret; ls /secrets") == ""
 
 
+@pytest.mark.row("linux.maskedPaths")
 def test_five_hundred_masks_are_made(box):
     for number in range(250):
         (box.rootfs / f"tmp/f{number}").write_text("x")
@@ -112,12 +120,14 @@ def test_five_hundred_masks_are_made(box):
     assert output(box, "cat /tmp/f*; ls -A /tmp/d* | grep -c ^x; true") == "0\n"
 
 
+@pytest.mark.row("linux.maskedPaths")
 def test_masks_hold_for_an_execd_process(secrets):
     secrets.set("linux.maskedPaths", ["/secret"])
     secrets.hold()
     assert secrets.exec("/bin/cat", "/secret").check().out == ""
 
 
+@pytest.mark.row("linux.maskedPaths")
 def test_a_link_that_is_masked_is_masked_where_it_points_within_the_container(secrets):
     canary = Canary(secrets.path("canary"))
     (secrets.rootfs / "link").symlink_to("/secret")
@@ -182,6 +192,7 @@ HOLES = {
 }
 
 
+@pytest.mark.row("linux.maskedPaths")
 @pytest.mark.parametrize(
     "null", [pytest.param(n, marks=pytest.mark.peer(**HOLES.get(n, {}))) for n in NULLS]
 )
@@ -198,6 +209,7 @@ def test_a_file_is_masked_or_create_fails_when_dev_null_of_the_image_is(own_dev,
         assert found == ["character special file 1:3", "0"] * 2 + ["(none)"]
 
 
+@pytest.mark.row("linux.maskedPaths")
 @pytest.mark.parametrize("name", ["secrets", "secret"])
 def test_the_masks_of_an_image_are_not_led_out_of_it_by_links(own_dev, secrets, name):
     canary = Canary(own_dev.path("canary"))
@@ -222,6 +234,7 @@ def test_an_odd_path_is_refused_or_contained(secrets, which, name):
     assert canary.unchanged
 
 
+@pytest.mark.row("linux.maskedPaths")
 def test_nothing_below_a_masked_directory_can_be_reached(secrets):
     secrets.set("linux.maskedPaths", ["/secrets"])
     calls = [opening("/secrets/one"), opening("/secrets/../secrets/one")]

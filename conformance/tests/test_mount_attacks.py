@@ -10,6 +10,8 @@ import pytest
 
 from harness import Canary
 
+pytestmark = pytest.mark.row("mounts.target")
+
 
 @pytest.fixture
 def canary(box):
@@ -146,6 +148,7 @@ def test_tmpcopyup_does_not_open_what_it_copies(box, canary):
 ORDINARY = pytest.mark.peer(crun="words its errors in its own way")
 
 
+@pytest.mark.row("mounts.proc")
 @pytest.mark.parametrize("name", ["proc", "sys"])
 @pytest.mark.parametrize("trap", ["/bad", "/dangling", "{canary}", "../../canary"])
 def test_proc_and_sys_are_not_mounted_through_a_symbolic_link(box, canary, name, trap):
@@ -156,6 +159,7 @@ def test_proc_and_sys_are_not_mounted_through_a_symbolic_link(box, canary, name,
     assert canary.unchanged
 
 
+@pytest.mark.row("mounts.proc")
 @ORDINARY
 @pytest.mark.parametrize("name", ["proc", "sys"])
 def test_the_error_for_a_symbolic_link_at_proc_or_sys_says_what_it_must_be(box, name):
@@ -165,6 +169,7 @@ def test_the_error_for_a_symbolic_link_at_proc_or_sys_says_what_it_must_be(box, 
     assert "must be mounted on ordinary directory" in box.create().fails().said
 
 
+@pytest.mark.row("mounts.proc")
 @pytest.mark.peer(runc="1.1 makes the directory through the link, outside of the rootfs")
 def test_proc_below_a_symbolic_link_is_refused_or_where_the_link_says(box, canary):
     (box.rootfs / "b/proc").mkdir(parents=True)
@@ -173,6 +178,7 @@ def test_proc_below_a_symbolic_link_is_refused_or_where_the_link_says(box, canar
     contained(box, canary)
 
 
+@pytest.mark.row("mounts.proc")
 def test_proc_on_a_file_is_refused(box):
     (box.rootfs / "proc").rmdir()
     (box.rootfs / "proc").write_text("a file")
@@ -194,6 +200,7 @@ OVER_PROC = [
 ]
 
 
+@pytest.mark.row("mounts.proc")
 @pytest.mark.peer(crun="lets a config mount over /proc as it likes")
 @pytest.mark.parametrize("target", OVER_PROC)
 def test_nothing_of_another_file_system_is_mounted_over_proc(box, target):
@@ -206,6 +213,7 @@ def test_nothing_of_another_file_system_is_mounted_over_proc(box, target):
     box.create().fails()
 
 
+@pytest.mark.row("mounts.proc")
 @pytest.mark.peer(runc="1.1 looks at binds only", crun="lets a config mount over /proc as it likes")
 @pytest.mark.parametrize("target", ["/proc/sys", "/proc/1/attr", "/proc/bus"])
 def test_no_tmpfs_is_mounted_below_proc(box, target):
@@ -213,6 +221,7 @@ def test_no_tmpfs_is_mounted_below_proc(box, target):
     box.create().fails()
 
 
+@pytest.mark.row("mounts.proc")
 @pytest.mark.peer(crun="lets a config mount over /proc as it likes")
 def test_proc_is_not_covered_by_way_of_a_symbolic_link(box):
     box.path("fake").mkdir()
@@ -224,6 +233,7 @@ def test_proc_is_not_covered_by_way_of_a_symbolic_link(box):
 ALLOWED_IN_PROC = ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg"]
 
 
+@pytest.mark.row("mounts.proc")
 def test_the_files_that_lxcfs_shows_may_be_bound_below_proc(box):
     there = [name for name in ALLOWED_IN_PROC if os.path.exists(f"/proc/{name}")]
     for name in there:
@@ -233,6 +243,7 @@ def test_the_files_that_lxcfs_shows_may_be_bound_below_proc(box):
     assert box.run().check().out.splitlines() == [f"made up {name}" for name in there]
 
 
+@pytest.mark.row("mounts.proc")
 def test_the_whole_proc_of_the_host_may_be_bound(box):
     box.bundle.without_namespace("pid")
     box.bundle.config["mounts"][0] = {

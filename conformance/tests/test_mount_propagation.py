@@ -45,18 +45,21 @@ def kinds_of(mount):
     return {word.split(":")[0] for word in mount.propagation} - {"propagate_from"}
 
 
+@pytest.mark.row("mounts.options")
 def test_bind_without_rbind_leaves_submounts_out(box, tree):
     box.bundle.mount("/m", "bind", tree, ["bind"])
     facts = box.facts()
     assert facts.mounts_at("/m") and not facts.mounts_at("/m/sub")
 
 
+@pytest.mark.row("mounts.options")
 def test_rbind_takes_submounts_along(box, tree):
     box.bundle.mount("/m", "bind", tree, ["rbind"])
     box.sh("cat /m/sub/file")
     assert box.run().check().out == "in the submount"
 
 
+@pytest.mark.row("mounts.options")
 def test_ro_makes_only_the_top_of_a_tree_read_only(box, tree):
     box.bundle.mount("/m", "bind", tree, ["rbind", "ro"])
     facts = box.facts()
@@ -95,6 +98,7 @@ def restricted(tree):
     return tree
 
 
+@pytest.mark.row("mounts.recursive")
 @pytest.mark.parametrize(
     "table",
     [
@@ -107,6 +111,7 @@ def test_a_recursive_option_is_set_on_the_whole_tree(box, tree, table):
         assert table[name] in top and table[name] in sub, name
 
 
+@pytest.mark.row("mounts.recursive")
 @pytest.mark.parametrize(
     "table",
     [
@@ -124,17 +129,20 @@ def test_a_recursive_option_is_cleared_on_the_whole_tree(box, restricted, table)
         assert table[name] not in top and table[name] not in sub, name
 
 
+@pytest.mark.row("mounts.recursive")
 @pytest.mark.peer(crun=PARTLY)
 def test_rstrictatime_ends_relatime_on_the_whole_tree(box, tree):
     for options in bind_each(box, tree, ["rstrictatime"])["rstrictatime"]:
         assert not {"relatime", "noatime"} & options
 
 
+@pytest.mark.row("mounts.recursive")
 @pytest.mark.peer(runc=f"1.1 {PARTLY}", crun=PARTLY)
 def test_rnorelatime_and_rnostrictatime_are_taken(box, tree):
     assert len(bind_each(box, tree, ["rnorelatime", "rnostrictatime"])) == 2
 
 
+@pytest.mark.row("mounts.recursive")
 @pytest.mark.peer(crun="1.8 lacks these")
 def test_symbolic_links_are_not_followed_in_a_tree_with_rnosymfollow(box, tree):
     box.bundle.mount("/m", "bind", tree, ["rbind", "rnosymfollow"])
@@ -146,6 +154,7 @@ def test_symbolic_links_are_not_followed_in_a_tree_with_rnosymfollow(box, tree):
         assert "nosymfollow" not in facts.mounts_at(target)[-1].options
 
 
+@pytest.mark.row("mounts.recursive")
 def test_several_recursive_options_hold_together(box, tree):
     box.bundle.mount("/m", "bind", tree, ["rbind", "rro", "rnosuid", "rnodev", "rnoexec"])
     facts = box.facts()
@@ -153,6 +162,7 @@ def test_several_recursive_options_hold_together(box, tree):
         assert {"ro", "nosuid", "nodev", "noexec"} <= facts.mounts_at(target)[-1].options
 
 
+@pytest.mark.row("mounts.recursive")
 def test_a_recursive_option_does_not_reach_the_source(box, tree):
     box.bundle.mount("/m", "bind", tree, ["rbind", "rro"])
     box.run().check()
@@ -172,6 +182,7 @@ PROPAGATION = {
 }
 
 
+@pytest.mark.row("mounts.propagation")
 @pytest.mark.parametrize("name", PROPAGATION)
 def test_the_propagation_of_a_mount_is_as_its_option_says(box, shared, name):
     # Otherwise the root's own rslave of the default would show through.
@@ -188,6 +199,7 @@ def inside(box, *words):
     return box.exec(*words).check().out
 
 
+@pytest.mark.row("mounts.propagation")
 @pytest.mark.peer(crun="1.8 makes the whole tree private before it binds anything of it")
 def test_a_slave_mount_gets_what_the_host_mounts_later_and_gives_nothing_back(box, shared):
     box.set("process.capabilities.bounding", ["CAP_SYS_ADMIN"])
@@ -202,6 +214,7 @@ def test_a_slave_mount_gets_what_the_host_mounts_later_and_gives_nothing_back(bo
     assert (shared / "sub/file").read_text() == "in the submount"
 
 
+@pytest.mark.row("mounts.propagation")
 def test_a_private_mount_gets_nothing_of_what_the_host_mounts_later(box, shared):
     (shared / "later").mkdir()
     box.bundle.mount("/m", "bind", shared, ["rbind", "rprivate"])
@@ -210,6 +223,7 @@ def test_a_private_mount_gets_nothing_of_what_the_host_mounts_later(box, shared)
     assert "/m/later" not in inside(box, "cat", "/proc/self/mountinfo")
 
 
+@pytest.mark.row("mounts.propagation")
 def test_the_mounts_of_a_container_do_not_reach_the_host(box, restless):
     box.bundle.mount("/m", "tmpfs", "tmpfs", ["size=1m"])
     box.hold()
@@ -231,6 +245,7 @@ BEFORE_BINDING = pytest.mark.peer(runc="1.1 sets it before it binds the root, an
 LOST = ("shared", "rshared", "unbindable", "runbindable")
 
 
+@pytest.mark.row("linux.rootfsPropagation")
 @pytest.mark.parametrize(
     "value", [pytest.param(v, marks=BEFORE_BINDING) if v in LOST else v for v in ROOT]
 )
@@ -241,11 +256,13 @@ def test_the_propagation_of_the_root_is_the_one_of_the_config(box, restless, val
     assert there <= found and not absent & found
 
 
+@pytest.mark.row("linux.rootfsPropagation")
 def test_the_root_of_a_container_is_not_shared_when_the_config_says_nothing(box, restless):
     mount = box.facts().mounts_at("/")[-1]
     assert "shared" not in kinds_of(mount)
 
 
+@pytest.mark.row("linux.rootfsPropagation")
 @pytest.mark.peer(crun="1.8 takes a mount option for one")
 @pytest.mark.parametrize("value", ["nonesuch", "Private", "rw"])
 def test_an_unknown_propagation_of_the_root_is_an_error(box, value):

@@ -7,6 +7,8 @@ import pytest
 
 from harness.facts import Facts
 
+pytestmark = pytest.mark.row("mounts")
+
 
 def shown(box, *targets):
     """Runs the probe; for each target the topmost mount at it."""
@@ -105,6 +107,7 @@ def check(found, expected):
     assert not wrong
 
 
+@pytest.mark.row("mounts.options")
 @pytest.mark.parametrize(
     "table",
     [
@@ -121,6 +124,7 @@ def test_options_of_a_tmpfs_are_read_back_as_given(box, table):
     check(options_of(box, "tmpfs", table), table)
 
 
+@pytest.mark.row("mounts.options")
 @pytest.mark.parametrize(
     "table",
     [CLASSIC, pytest.param(TAKEN_BACK, marks=NOT_TAKEN_BACK)],
@@ -135,6 +139,7 @@ def test_options_of_a_bind_are_read_back_as_given(box, table):
     check(options_of(box, "bind", table, source, ["bind"]), table)
 
 
+@pytest.mark.row("mounts.options")
 def test_data_goes_to_the_file_system(box):
     box.bundle.mount("/m", "tmpfs", "named", ["size=1m", "nr_inodes=77", "mode=0710", "uid=5"])
     mount = shown(box, "/m")["/m"]
@@ -233,6 +238,7 @@ def test_a_relative_destination_is_one_of_the_root(box):
     assert shown(box, "/some/where")
 
 
+@pytest.mark.row("mounts.options")
 @pytest.mark.parametrize("kind", ["bind", "none", None])
 def test_the_option_bind_makes_a_bind_whatever_the_type(box, kind):
     box.path("file").write_text("bound")
@@ -265,6 +271,7 @@ def test_a_target_behind_a_symbolic_link_of_the_rootfs_is_where_it_points(box):
     assert (box.rootfs / "run/one").is_dir()
 
 
+@pytest.mark.row("mounts.tmpcopyup")
 def test_tmpcopyup_starts_with_a_copy_of_what_is_below(box):
     below = box.rootfs / "below"
     below.mkdir()
@@ -287,6 +294,7 @@ def test_tmpcopyup_starts_with_a_copy_of_what_is_below(box):
     assert not (below / "new").exists()
 
 
+@pytest.mark.row("mounts.options")
 def test_a_remount_changes_the_options_of_the_mount_that_is_there(box):
     box.bundle.mount("/m", "tmpfs", "tmpfs", ["size=1m"])
     box.bundle.mount("/m", "tmpfs", "tmpfs", ["remount", "ro", "size=1m"])

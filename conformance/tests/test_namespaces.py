@@ -10,6 +10,8 @@ import pytest
 
 from harness import events, host, sandbox
 
+pytestmark = pytest.mark.row("linux.namespaces")
+
 # The type in a config to the name below /proc/PID/ns.
 NAMES = {
     "pid": "pid",
@@ -74,6 +76,7 @@ def test_a_time_namespace_is_new(box):
     ]
 
 
+@pytest.mark.row("linux.timeOffsets")
 @pytest.mark.peer(runc="1.1 ignores the field", crun="1.8 ignores the field")
 def test_time_offsets_without_a_time_namespace_are_refused(box):
     box.set("linux.timeOffsets", {"monotonic": {"secs": 1, "nanosecs": 0}})

@@ -13,6 +13,7 @@ from harness.host import LIBC
 FIVE = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
 
+@pytest.mark.row("process.capabilities")
 @pytest.mark.parametrize("user", [0, 1000])
 def test_all_five_capability_sets_are_those_of_the_config(box, user):
     sets = {
@@ -38,12 +39,14 @@ def test_all_five_capability_sets_are_those_of_the_config(box, user):
         assert found["permitted"] == found["effective"] == set(sets["bounding"])
 
 
+@pytest.mark.row("process.capabilities")
 def test_without_capabilities_in_the_config_root_has_none(box):
     box.bundle.unset("process.capabilities")
     facts = box.facts()
     assert all(not facts.capabilities(which) for which in FIVE)
 
 
+@pytest.mark.row("process.capabilities")
 @pytest.mark.parametrize("which", ["bounding", "inheritable", "ambient"])
 def test_an_absent_capability_set_is_empty(box, which):
     sets = {name: ["CAP_KILL"] for name in FIVE if name != which}
@@ -58,6 +61,7 @@ def test_an_absent_capability_set_is_empty(box, which):
     assert all(facts.capabilities(name) == {"CAP_KILL"} for name in rest)
 
 
+@pytest.mark.row("process.capabilities")
 def test_capabilities_are_enforced(box):
     # chown needs CAP_CHOWN, which the config does not give.
     box.sh("chown 5 /etc/group 2>&1; kill -0 1 && echo kill works")
@@ -66,10 +70,12 @@ def test_capabilities_are_enforced(box):
     assert os.stat(box.rootfs / "etc/group").st_uid == 0
 
 
+@pytest.mark.row("process.capabilities")
 def test_the_secure_bits_are_not_changed_for_the_container(box):
     assert box.facts()["securebits"] == 0
 
 
+@pytest.mark.row("process.capabilities")
 def test_every_capability_that_the_runtime_has_can_be_given(box):
     status = pathlib.Path("/proc/self/status").read_text()
     bits = next(int(l.split()[1], 16) for l in status.splitlines() if l.startswith("CapBnd"))
@@ -80,6 +86,7 @@ def test_every_capability_that_the_runtime_has_can_be_given(box):
         assert facts.capabilities(which) == set(names), which
 
 
+@pytest.mark.row("process.capabilities")
 def test_an_unknown_capability_is_never_taken_for_another_one(box):
     box.set("process.capabilities", {which: ["CAP_KILL", "CAP_NONESUCH"] for which in FIVE})
     box.args("/probe")
@@ -87,6 +94,7 @@ def test_an_unknown_capability_is_never_taken_for_another_one(box):
     assert result.code == 1 or "0000000000000020" in result.out
 
 
+@pytest.mark.row("process.rlimits")
 def test_a_rlimit_of_every_kind_can_be_lowered(box):
     limits = {
         "RLIMIT_AS": (1 << 30, 1 << 31),
@@ -112,12 +120,14 @@ def test_a_rlimit_of_every_kind_can_be_lowered(box):
     assert {kind: tuple(facts["rlimits"][kind]) for kind in limits} == limits
 
 
+@pytest.mark.row("process.rlimits")
 def test_a_rlimit_that_is_not_in_the_config_is_inherited(box):
     facts = box.facts()
     soft, hard = resource.getrlimit(resource.RLIMIT_SIGPENDING)
     assert facts["rlimits"]["RLIMIT_SIGPENDING"] == [soft, hard]
 
 
+@pytest.mark.row("process.rlimits")
 @pytest.mark.peer(
     crun="exec without a process file sets no limits", runc="1.1 races with Go, which raises it"
 )
@@ -127,6 +137,7 @@ def test_a_rlimit_holds_for_exec_too(box):
     assert box.exec_facts()["rlimits"]["RLIMIT_NOFILE"] == [77, 88]
 
 
+@pytest.mark.row("process.rlimits")
 @pytest.mark.peer(crun="leaves its cgroup behind")
 def test_a_rlimit_that_may_not_be_set_is_an_error_and_leaves_nothing(box):
     os.mkdir(box.runtime.root)
@@ -143,17 +154,20 @@ def test_a_rlimit_that_may_not_be_set_is_an_error_and_leaves_nothing(box):
     assert before.settled(box.runtime.root) == before
 
 
+@pytest.mark.row("process.noNewPrivileges")
 @pytest.mark.parametrize("value", [True, False])
 def test_no_new_privs_is_as_in_the_config(box, value):
     box.set("process.noNewPrivileges", value)
     assert box.facts()["no_new_privs"] == int(value)
 
 
+@pytest.mark.row("process.noNewPrivileges")
 def test_without_no_new_privs_in_the_config_it_is_off(box):
     box.bundle.unset("process.noNewPrivileges")
     assert box.facts()["no_new_privs"] == 0
 
 
+@pytest.mark.row("process.noNewPrivileges")
 def test_a_setuid_program_gains_nothing_under_no_new_privs(box):
     probe = box.rootfs / "setuid"
     probe.write_bytes((box.rootfs / "probe").read_bytes())
@@ -164,12 +178,14 @@ def test_a_setuid_program_gains_nothing_under_no_new_privs(box):
     assert box.run().check().json["uids"] == [1000] * 3
 
 
+@pytest.mark.row("process.oomScoreAdj")
 @pytest.mark.parametrize("value", [0, 100, 1000])
 def test_the_oom_score_adjustment_is_that_of_the_config(box, value):
     box.set("process.oomScoreAdj", value)
     assert box.facts()["oom_score_adj"] == [str(value)]
 
 
+@pytest.mark.row("process.oomScoreAdj")
 def test_without_an_oom_score_adjustment_that_of_the_caller_stays(box):
     def adjust():
         pathlib.Path("/proc/self/oom_score_adj").write_text("345")
@@ -177,6 +193,7 @@ def test_without_an_oom_score_adjustment_that_of_the_caller_stays(box):
     assert box.facts(preexec_fn=adjust)["oom_score_adj"] == ["345"]
 
 
+@pytest.mark.row("self-exe")
 def test_the_container_may_be_dumped_by_nobody_outside_but_knows_itself(box):
     # The runtime guards itself while it sets up; the program must not inherit that.
     assert box.facts()["dumpable"] == 1

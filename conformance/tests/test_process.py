@@ -19,6 +19,7 @@ def write_program(box, path, text="#!/bin/sh\necho ran $0\n", mode=0o755):
     return place
 
 
+@pytest.mark.row("process.args")
 def test_the_program_is_looked_up_in_the_path_of_its_environment(box):
     write_program(box, "opt/one/tool", "#!/bin/sh\necho one\n")
     write_program(box, "opt/two/tool", "#!/bin/sh\necho two\n")
@@ -27,6 +28,7 @@ def test_the_program_is_looked_up_in_the_path_of_its_environment(box):
     assert box.run().check().out == "two\n"
 
 
+@pytest.mark.row("process.args")
 def test_the_path_of_the_caller_does_not_count(box):
     write_program(box, "opt/tool")
     box.set("process.env", ["PATH=/bin"])
@@ -34,6 +36,7 @@ def test_the_path_of_the_caller_does_not_count(box):
     assert box.run(env={"PATH": "/opt:/usr/bin:/bin"}).code == 1
 
 
+@pytest.mark.row("process.args")
 def test_a_file_that_is_not_executable_is_passed_over_in_the_path(box):
     write_program(box, "opt/one/tool", "#!/bin/sh\necho one\n", mode=0o644)
     write_program(box, "opt/two/tool", "#!/bin/sh\necho two\n")
@@ -43,6 +46,7 @@ def test_a_file_that_is_not_executable_is_passed_over_in_the_path(box):
     assert box.run().check().out == "two\n"
 
 
+@pytest.mark.row("process.args")
 def test_a_program_with_a_slash_is_relative_to_the_working_directory(box):
     write_program(box, "opt/dir/tool", "#!/bin/sh\necho relative\n")
     box.set("process.cwd", "/opt")
@@ -50,6 +54,7 @@ def test_a_program_with_a_slash_is_relative_to_the_working_directory(box):
     assert box.run().check().out == "relative\n"
 
 
+@pytest.mark.row("process.args", "process.cwd")
 def test_a_program_in_the_working_directory_is_not_found_without_a_path_to_it(box):
     write_program(box, "opt/tool")
     box.set("process.cwd", "/opt")
@@ -57,6 +62,7 @@ def test_a_program_in_the_working_directory_is_not_found_without_a_path_to_it(bo
     box.run().fails()
 
 
+@pytest.mark.row("process.args")
 def test_the_program_may_be_a_symlink_that_is_resolved_in_the_rootfs(box):
     os.symlink("/bin/../../bin/busybox", box.rootfs / "bin/linked")
     os.symlink("/bin/linked", box.rootfs / "bin/echo2")
@@ -65,6 +71,7 @@ def test_the_program_may_be_a_symlink_that_is_resolved_in_the_rootfs(box):
     assert "applet not found" in box.run().err
 
 
+@pytest.mark.row("process.args")
 def test_arguments_arrive_unchanged(box):
     words = ["", " a  b ", "'q\"", "$HOME", "*", "new\nline", "tåre", "-x", "--"]
     box.args("/probe", "facts", *words)
@@ -73,6 +80,7 @@ def test_arguments_arrive_unchanged(box):
     assert got == words
 
 
+@pytest.mark.row("process.args")
 def test_the_first_argument_is_the_name_of_the_program_as_given(box):
     box.set("process.env", ["PATH=/"])
     box.args("probe", "facts")
@@ -88,6 +96,7 @@ NOT_RUN = {
 }
 
 
+@pytest.mark.row("process.args")
 @pytest.mark.parametrize("command", ["create", "run"])
 @pytest.mark.parametrize("program", NOT_RUN)
 def test_a_program_that_cannot_be_run_fails_the_command_and_leaves_nothing(box, program, command):
@@ -98,6 +107,7 @@ def test_a_program_that_cannot_be_run_fails_the_command_and_leaves_nothing(box, 
     assert before.settled(box.runtime.root) == before
 
 
+@pytest.mark.row("process.args")
 @pytest.mark.peer(crun=OWN_WORDS)
 @pytest.mark.parametrize("program", [name for name in NOT_RUN if name])
 def test_the_words_for_a_program_that_cannot_be_run(box, program):
@@ -106,12 +116,14 @@ def test_the_words_for_a_program_that_cannot_be_run(box, program):
     assert any(words in said for words in NOT_RUN[program].split("|"))
 
 
+@pytest.mark.row("process.args")
 def test_a_script_with_a_missing_interpreter_is_an_error(box):
     write_program(box, "opt/script", "#!/nonexistent/sh\n")
     box.args("/opt/script")
     assert "no such file or directory" in box.run().fails().said.lower()
 
 
+@pytest.mark.row("process.args")
 def test_a_file_of_an_unknown_format_is_an_error(box):
     write_program(box, "opt/blob", "\x01\x02\x03\x04")
     box.args("/opt/blob")
@@ -120,6 +132,7 @@ def test_a_file_of_an_unknown_format_is_an_error(box):
     assert "exec format error" in result.said.lower()
 
 
+@pytest.mark.row("process.env")
 def test_the_environment_is_that_of_the_config_and_nothing_of_the_caller(box):
     box.set("process.env", ["PATH=/bin", "A=1", "EMPTY=", "B=x=y"])
     facts = box.facts(env={"PATH": "/usr/bin:/bin", "SECRET": "s", "LANG": "C"})
@@ -128,12 +141,14 @@ def test_the_environment_is_that_of_the_config_and_nothing_of_the_caller(box):
     assert environment == {"PATH": "/bin", "A": "1", "EMPTY": "", "B": "x=y"}
 
 
+@pytest.mark.row("process.env")
 def test_the_last_of_duplicate_variables_wins(box):
     box.set("process.env", ["PATH=/bin", "A=1", "A=2", "A=3"])
     facts = box.facts()
     assert [entry for entry in facts["env"] if entry.startswith("A=")] == ["A=3"]
 
 
+@pytest.mark.row("process.env")
 @pytest.mark.parametrize(
     "uid, home",
     [
@@ -148,11 +163,13 @@ def test_home_comes_from_the_passwd_file_of_the_container(box, uid, home):
     assert box.facts().environment["HOME"] == home
 
 
+@pytest.mark.row("process.env")
 def test_home_of_the_config_is_kept(box):
     box.set("process.env", ["PATH=/bin", "HOME=/elsewhere"])
     assert box.facts().environment["HOME"] == "/elsewhere"
 
 
+@pytest.mark.row("process.env")
 @pytest.mark.parametrize("kind", ["missing", "dangling link", "directory", "garbage"])
 def test_a_broken_passwd_file_is_no_obstacle(box, kind):
     passwd = box.rootfs / "etc/passwd"
@@ -168,6 +185,7 @@ def test_a_broken_passwd_file_is_no_obstacle(box, kind):
     assert result.out == "runs\n" or (kind == "directory" and result.code == 1)
 
 
+@pytest.mark.row("process.env")
 def test_a_passwd_link_out_of_the_rootfs_is_not_followed_there(box):
     outside = box.path("outside")
     outside.write_text("root:x:0:0:root:/stolen:/bin/sh\n")
@@ -177,11 +195,13 @@ def test_a_passwd_link_out_of_the_rootfs_is_not_followed_there(box):
     assert box.facts().environment.get("HOME") != "/stolen"
 
 
+@pytest.mark.row("process.cwd")
 def test_the_working_directory_is_that_of_the_config(box):
     box.set("process.cwd", "/usr/bin")
     assert box.facts()["cwd"] == "/usr/bin"
 
 
+@pytest.mark.row("process.cwd")
 def test_a_missing_working_directory_is_made(box):
     box.set("process.cwd", "/made/for/us")
     assert box.facts()["cwd"] == "/made/for/us"
@@ -189,11 +209,13 @@ def test_a_missing_working_directory_is_made(box):
     assert stat.S_ISDIR(mode) and mode & 0o777 == 0o755
 
 
+@pytest.mark.row("process.cwd")
 def test_a_working_directory_that_is_a_file_is_an_error(box):
     box.set("process.cwd", "/etc/passwd")
     assert "not a directory" in box.run().fails().said.lower()
 
 
+@pytest.mark.row("process.cwd")
 def test_a_working_directory_through_a_link_stays_in_the_rootfs(box):
     outside = box.path("outside")
     outside.mkdir()
@@ -206,12 +228,14 @@ def test_a_working_directory_through_a_link_stays_in_the_rootfs(box):
         assert (box.rootfs / str(outside).lstrip("/")).is_dir()
 
 
+@pytest.mark.row("process.cwd")
 def test_dots_in_the_working_directory_do_not_lead_out(box):
     box.set("process.cwd", "/../../../../usr")
     result = box.run()
     assert result.code == 1 or result.json["cwd"] == "/usr"
 
 
+@pytest.mark.row("process.cwd")
 def test_a_user_may_start_in_a_directory_that_only_root_can_enter(box):
     place = box.rootfs / "private"
     place.mkdir(mode=0o700)
@@ -221,6 +245,7 @@ def test_a_user_may_start_in_a_directory_that_only_root_can_enter(box):
     assert facts["cwd"] == "/private"
 
 
+@pytest.mark.row("process.cwd")
 def test_a_user_may_start_in_a_directory_that_only_he_can_enter(box):
     place = box.rootfs / "own"
     place.mkdir(mode=0o700)
@@ -230,6 +255,7 @@ def test_a_user_may_start_in_a_directory_that_only_he_can_enter(box):
     assert box.facts()["cwd"] == "/own"
 
 
+@pytest.mark.row("process.args", "process.cwd")
 @pytest.mark.parametrize("fd", range(3, 12))
 def test_no_descriptor_leads_to_the_host_as_a_working_directory(box, fd):
     """CVE-2024-21626: a directory of the host, left open, as the working directory."""
@@ -239,6 +265,7 @@ def test_no_descriptor_leads_to_the_host_as_a_working_directory(box, fd):
     assert result.code != 0 or "tconf" not in result.out
 
 
+@pytest.mark.row("process.user")
 def test_uid_gid_and_groups_are_those_of_the_config(box):
     box.set("process.user", {"uid": 12, "gid": 34, "additionalGids": [56, 78]})
     facts = box.facts()
@@ -246,17 +273,20 @@ def test_uid_gid_and_groups_are_those_of_the_config(box):
     assert set(facts["groups"]) - {34} == {56, 78}
 
 
+@pytest.mark.row("process.user")
 def test_without_additional_gids_no_group_of_the_caller_stays(box):
     facts = box.facts(preexec_fn=lambda: os.setgroups([4, 24, 27]))
     assert set(facts["groups"]) <= {0}
 
 
+@pytest.mark.row("process.user")
 @pytest.mark.parametrize("mask", [0o0, 0o22, 0o27, 0o777])
 def test_the_umask_is_that_of_the_config(box, mask):
     box.set("process.user.umask", mask)
     assert box.facts()["umask"] == mask
 
 
+@pytest.mark.row("process.user")
 def test_without_a_umask_in_the_config_it_is_0022(box):
     assert box.facts(umask=0o77)["umask"] == 0o22
 
@@ -288,18 +318,21 @@ def test_the_container_is_a_session_leader_of_its_own(box):
     assert (facts["pid"], facts["sid"], facts["pgid"]) == (1, 1, 1)
 
 
+@pytest.mark.row("hostname")
 def test_the_hostname_is_that_of_the_config(box):
     box.set("hostname", "a-name")
     assert box.facts()["hostname"] == "a-name"
     assert os.uname().nodename != "a-name"
 
 
+@pytest.mark.row("domainname")
 @pytest.mark.peer(runc="1.1 does not know the field")
 def test_the_domainname_is_that_of_the_config(box):
     box.set("domainname", "example.org")
     assert box.facts()["domainname"] == "example.org"
 
 
+@pytest.mark.row("root")
 def test_a_readonly_root_cannot_be_written(box):
     box.set("root.readonly", True)
     box.sh("echo x > /file || echo refused")
@@ -307,6 +340,7 @@ def test_a_readonly_root_cannot_be_written(box):
     assert not (box.rootfs / "file").exists()
 
 
+@pytest.mark.row("root")
 def test_an_absolute_root_path_works_as_well(box):
     box.set("root.path", str(box.rootfs))
     assert box.facts()["pid"] == 1

@@ -246,6 +246,7 @@ def test_the_words_for_a_container_that_cannot_be_created(box):
     assert re.search(phrase + r"executable file not found in \$PATH", result.said)
 
 
+@pytest.mark.row("preserve-fds")
 def test_preserved_descriptors_reach_the_container_and_no_others(box):
     kept, lost = os.open("/dev/null", os.O_RDWR), os.open("/dev/zero", os.O_RDWR)
 
@@ -271,6 +272,7 @@ def test_open_descriptors_of_the_caller_do_not_reach_the_container(box):
     assert set(facts["fds"]) == {"0", "1", "2"}
 
 
+@pytest.mark.row("preserve-fds")
 @pytest.mark.peer(crun="passes what is there", runc="1.1 reports it with other words")
 def test_a_preserved_descriptor_that_is_not_there_is_an_error(box):
     box.args("/probe")
@@ -284,16 +286,19 @@ def join_named_keyring():
     assert host.LIBC.syscall(keyctl, join_session_keyring, b"the-callers") > 0
 
 
+@pytest.mark.row("keyring")
 def test_the_container_has_a_session_keyring_of_its_own(box):
     found = box.facts(preexec_fn=join_named_keyring)["session_keyring"]
     assert found.startswith("keyring;") and not found.endswith("the-callers")
 
 
+@pytest.mark.row("keyring")
 def test_no_new_keyring_leaves_the_keyring_of_the_caller(box):
     found = box.facts("--no-new-keyring", preexec_fn=join_named_keyring)["session_keyring"]
     assert found.endswith(";the-callers")
 
 
+@pytest.mark.row("no-pivot")
 def test_no_pivot_gives_the_same_root(box):
     facts = box.facts("--no-pivot")
     assert facts["cwd"] == "/" and facts["pid"] == 1

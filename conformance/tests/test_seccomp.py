@@ -7,6 +7,8 @@ import pytest
 
 from harness import docker, exec_calls, run_calls
 
+pytestmark = pytest.mark.row("linux.seccomp")
+
 # A call that fails with EBADF when it gets through and whose arguments can be anything.
 LET_THROUGH = "EBADF"
 SIGSYS = 128 + int(signal.SIGSYS)

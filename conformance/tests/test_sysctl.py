@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+pytestmark = pytest.mark.row("linux.sysctl")
+
 
 def read(path):
     return pathlib.Path(path).read_text(encoding="utf-8")

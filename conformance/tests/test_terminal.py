@@ -12,6 +12,8 @@ import pytest
 
 from harness import ConsoleSocket, Pty, events
 
+pytestmark = pytest.mark.row("process.terminal")
+
 
 SIZE = pytest.mark.peer(crun="1.8 does not follow the size of the terminal")
 
@@ -76,6 +78,7 @@ def test_the_terminal_is_a_device_of_the_container(with_terminal, console):
     assert first == second, "/dev/console is not the terminal"
 
 
+@pytest.mark.row("process.consoleSize")
 def test_the_console_size_of_the_config_is_the_size_of_the_terminal(with_terminal, console):
     box = with_terminal
     box.set("process.consoleSize", {"height": 11, "width": 22})
@@ -122,6 +125,7 @@ def test_exec_with_a_terminal_sends_it_to_the_console_socket(box, console):
     assert len(console.fds) == 1
 
 
+@pytest.mark.row("process.consoleSize")
 def test_exec_by_process_file_with_a_terminal_has_its_size(box, console):
     box.hold()
     process = {

@@ -8,6 +8,8 @@ import pytest
 from harness import exec_calls, making_node, run_calls
 from harness.facts import CAPABILITIES
 
+pytestmark = pytest.mark.row("linux.uidMappings")
+
 FIRST, SIZE = 100000, 65536
 EVERYTHING = [f"CAP_{name}" for name in CAPABILITIES]
 
