@@ -42,7 +42,7 @@ void refuse_process_fields(const spec::Reader& process) {
 void refuse_linux_fields(const spec::Reader& linux_object) {
   constexpr std::string_view kWhy = "this version of tare does not set it";
   for (const std::string_view field :
-       {"timeOffsets", "netDevices", "memoryPolicy", "personality", "intelRdt", "mountLabel"}) {
+       {"timeOffsets", "memoryPolicy", "personality", "intelRdt", "mountLabel"}) {
     linux_object.refuse(field, kWhy);
   }
 }
@@ -54,6 +54,7 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
   spec.devices = devices::read(linux_object);
   spec.masked_paths = masked_paths::read(linux_object);
   spec.sysctl = sysctl::read(linux_object);
+  spec.net_devices = net_devices::read(linux_object);
   spec.cgroup = cgroup::read(linux_object);
   spec.cgroup_resources =
       cgroup_resources::read(linux_object, cgroup_resources::zero_pids_of(spec.oci_version));
@@ -148,6 +149,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   plan.devices = devices::plan(spec.devices, plan.namespaces, plan.mounts, host);
   plan.hostname = hostname::plan(spec.hostname, plan.namespaces);
   plan.sysctl = sysctl::plan(spec.sysctl, plan.namespaces, !spec.hostname.host.empty());
+  plan.net_devices = net_devices::plan(spec.net_devices, plan.namespaces, host);
   plan.masked_paths = masked_paths::plan(spec.masked_paths, host);
   plan.hooks = spec.hooks;
   plan.seccomp = seccomp::plan(spec.seccomp, host);
@@ -175,6 +177,7 @@ Explain explain_all(const Plan& plan) {
   mounts::explain(plan.mounts, out);
   devices::explain(plan.devices, out);
   terminal::explain(plan.process.terminal, out);
+  net_devices::explain(plan.net_devices, out);
   hooks::explain(plan.hooks, out);
   hostname::explain(plan.hostname, out);
   sysctl::explain(plan.sysctl, out);

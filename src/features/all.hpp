@@ -23,6 +23,7 @@
 #include "features/masked_paths.hpp"
 #include "features/mounts.hpp"
 #include "features/namespaces.hpp"
+#include "features/net_devices.hpp"
 #include "features/no_new_privileges.hpp"
 #include "features/oom_score.hpp"
 #include "features/rlimits.hpp"
@@ -72,6 +73,7 @@ struct Spec {
   devices::Spec devices{};
   masked_paths::Spec masked_paths{};
   sysctl::Spec sysctl{};
+  net_devices::Spec net_devices{};
   cgroup::Spec cgroup{};
   cgroup_resources::Spec cgroup_resources{};
   cgroup_devices::Spec cgroup_devices{};
@@ -89,6 +91,7 @@ struct Plan {
   devices::Plan devices{};
   masked_paths::Plan masked_paths{};
   sysctl::Plan sysctl{};
+  net_devices::Plan net_devices{};
   cgroup::Plan cgroup{};
   cgroup_resources::Plan cgroup_resources{};
   cgroup_devices::Plan cgroup_devices{};

@@ -44,7 +44,7 @@ Json linux_part() {
       {"selinux", {{"enabled", false}}},
       {"intelRdt", {{"enabled", false}}},
       {"mountExtensions", {{"idmap", {{"enabled", false}}}}},
-      {"netDevices", {{"enabled", false}}},
+      {"netDevices", {{"enabled", true}}},
   };
 }
 

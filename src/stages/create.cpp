@@ -139,6 +139,7 @@ class Attendant {
         made_.console = std::move(request.attached);
         return;
       case FromInit::need_hooks:
+        move_net_devices();
         run_hooks();
         made_.channel.send(ToInit::hooks_done);
         return;
@@ -165,6 +166,15 @@ class Attendant {
     const sys::Fd cache = store_.seccomp_cache();
     filter_ = seccomp::compile_cached(made_.bundle.plan.seccomp, cache).encode();
     made_.directory.write_seccomp(filter_);
+  }
+
+  // Before the hooks, which may want to configure them. Init has joined its namespaces by now.
+  void move_net_devices() {
+    const Plan& plan = made_.bundle.plan;
+    if (plan.net_devices.devices.empty()) return;
+    const auto moved = std::make_shared<net_devices::Moved>(
+        net_devices::apply_in_parent(plan.net_devices, made_.init.pid));
+    made_.undo.add([moved] { moved->restore(); });
   }
 
   void run_hooks() {

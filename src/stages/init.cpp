@@ -47,7 +47,9 @@ void set_up_terminal(const Plan& plan, const InitTools& tools, const sys::Root& 
 }
 
 void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
-  if (!plan.hooks.prestart.empty() || !plan.hooks.create_runtime.empty()) {
+  // Sysctls of a device, set below, need it to be there.
+  if (!plan.hooks.prestart.empty() || !plan.hooks.create_runtime.empty() ||
+      !plan.net_devices.devices.empty()) {
     tools.payload.channel.send(FromInit::need_hooks);
     tools.payload.channel.expect(ToInit::hooks_done);
   }

@@ -4,7 +4,8 @@
 ///   Joined                                the joiner has made init; pid and pidfd come with it
 ///   NeedIdMap           IdsMapped         in a new user namespace, before anything else
 ///   Console                               the pty's master comes with it
-///   NeedHooks           HooksDone         all mounts are there, the root is not yet entered
+///   NeedHooks           HooksDone         all mounts are there, the root is not yet entered;
+///                                         network devices are moved first
 ///   NeedLimits          LimitsSet         resource limits that init may not raise itself
 ///   NeedFilter          Filter            the compiled seccomp filter
 ///   Ready               Proceed           nothing is left that can fail but execve

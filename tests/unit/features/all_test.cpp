@@ -179,7 +179,6 @@ TEST_CASE("a field that this version does not act on is refused by name", "[all]
       {"/process/apparmorProfile", R"("p")"},
       {"/process/selinuxLabel", R"("l")"},
       {"/linux/timeOffsets", R"({"boottime": {"secs": 1}})"},
-      {"/linux/netDevices", R"({"eth0": {"name": "eth1"}})"},
       {"/linux/memoryPolicy", R"({"mode": "MPOL_BIND", "nodes": "0"})"},
       {"/linux/personality", R"({"domain": "LINUX32"})"},
       {"/linux/intelRdt", R"({"closID": "x"})"},
