@@ -19,7 +19,9 @@ int run(const Call& call) {
   if (!format.empty() && format != "text" && format != "json") {
     throw Error(ErrorKind::usage, "invalid format option");
   }
-  const CreateRequest request{.global = call.global, .bundle = absolute(call.arguments.words()[0])};
+  // There is no id yet, and what is named after it is to be told all the same.
+  const CreateRequest request{
+      .global = call.global, .id = "<container-id>", .bundle = absolute(call.arguments.words()[0])};
   std::string text = explain(request, format == "json");
   if (text.empty() || text.back() != '\n') text += '\n';
   print(text);

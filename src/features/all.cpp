@@ -57,7 +57,7 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
   spec.net_devices = net_devices::read(linux_object);
   spec.cgroup = cgroup::read(linux_object);
   spec.cgroup_resources =
-      cgroup_resources::read(linux_object, cgroup_resources::zero_pids_of(spec.oci_version));
+      cgroup_resources::read(linux_object, cgroup_pids::zero_of(spec.oci_version));
   spec.cgroup_devices = cgroup_devices::read(linux_object);
   spec.seccomp = seccomp::read(linux_object);
 }

@@ -38,7 +38,7 @@ Json linux_part() {
       {"namespaces", types},
       {"capabilities", capabilities::known_names()},
       {"cgroup",
-       {{"v1", false}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}}},
+       {{"v1", false}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}}},
       {"seccomp", seccomp_part()},
       {"apparmor", {{"enabled", false}}},
       {"selinux", {{"enabled", false}}},

@@ -21,7 +21,7 @@ bool has_controller(const Host& host, const std::string& name) {
 
 Plan plan_text(const std::string& resources, const cgroup::Plan& cgroup, const Host& host) {
   const spec::Document document("config.json", resources);
-  return plan(read_resources(document.top()), cgroup, host);
+  return plan(read_resources(document.top(), ZeroPids::limit, {}), cgroup, host);
 }
 
 // Limits a cgroup that is made for it; what reached the kernel is in its files.
@@ -97,9 +97,24 @@ TEST_CASE("a parent with a process in it passes no controller on, and the error 
   Sleeper sleeper(parent);
   const std::string message =
       limit_error(scratch, "/a", R"({"unified": {"hugetlb.2MB.max": "4194304"}})");
+  CHECK(message.starts_with(scratch.directory("") +
+                            " does not pass on: hugetlb: write \"+hugetlb\""));
   CHECK(message.find("cgroup.subtree_control: device or resource busy / "
                      "/unified/hugetlb.2MB.max") != std::string::npos);
-  CHECK(message.find("may hold no process") != std::string::npos);
+  CHECK(message.find("may hold none") != std::string::npos);
+}
+
+TEST_CASE("a limit of huge pages holds for what is used and what is reserved",
+          "[cgroup_resources]") {
+  const Host host = host_here();
+  if (!has_controller(host, "hugetlb")) return;
+  CgroupScratch scratch(host);
+  limit(scratch, "/a", R"({"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}]})");
+  CHECK(scratch.value("/a/hugetlb.2MB.max") == "4194304\n");
+  CHECK(scratch.value("/a/hugetlb.2MB.rsvd.max") == "4194304\n");
+  CHECK(limit_error(scratch, "/b", R"({"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]})")
+            .find("/hugepageLimits/0/limit / this machine has no huge pages of that size") !=
+        std::string::npos);
 }
 
 TEST_CASE("memory, swap and pids limits reach the kernel", "[cgroup_resources]") {
