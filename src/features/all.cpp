@@ -144,7 +144,8 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                    {.namespaces = plan.namespaces,
                     .bundle = options.bundle,
                     .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
-                    .rootfs = plan.rootfs},
+                    .rootfs = plan.rootfs,
+                    .id_map = plan.id_map},
                    host);
   plan.devices = devices::plan(spec.devices, plan.namespaces, plan.mounts, host);
   plan.hostname = hostname::plan(spec.hostname, plan.namespaces);

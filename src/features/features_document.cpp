@@ -43,8 +43,8 @@ Json linux_part() {
       {"apparmor", {{"enabled", false}}},
       {"selinux", {{"enabled", false}}},
       {"intelRdt", {{"enabled", false}}},
-      {"mountExtensions", {{"idmap", {{"enabled", false}}}}},
       {"netDevices", {{"enabled", true}}},
+      {"mountExtensions", {{"idmap", {{"enabled", true}}}}},
   };
 }
 

@@ -31,38 +31,9 @@ bool overlap(std::uint32_t a, std::uint32_t a_size, std::uint32_t b, std::uint32
 }
 
 Mapping read_mapping(const spec::Reader& item) {
-  Mapping mapping{.container_id = item.at("containerID").integer<std::uint32_t>(),
-                  .host_id = item.at("hostID").integer<std::uint32_t>(),
-                  .size = item.at("size").integer<std::uint32_t>(1)};
-  for (const std::uint64_t first : {mapping.container_id, mapping.host_id}) {
-    if (first + mapping.size > kIdLimit) {
-      throw item.error(fmt::format("{} ids from {} on run over the highest, {}", mapping.size,
-                                   first, kIdLimit - 1));
-    }
-  }
-  return mapping;
-}
-
-std::vector<Mapping> read_mappings(const spec::Reader& linux_object, std::string_view key) {
-  std::vector<Mapping> mappings;
-  const std::optional<spec::Reader> list = linux_object.find(key);
-  if (!list) return mappings;
-  const std::vector<spec::Reader> items = list->items();
-  if (items.size() > kMaxMappings) {
-    throw list->error(
-        fmt::format("{} mappings, and the kernel takes {} at most", items.size(), kMaxMappings));
-  }
-  for (const spec::Reader& item : items) {
-    const Mapping mapping = read_mapping(item);
-    for (const Mapping& other : mappings) {
-      if (overlap(mapping.container_id, mapping.size, other.container_id, other.size) ||
-          overlap(mapping.host_id, mapping.size, other.host_id, other.size)) {
-        throw item.error("this mapping and an earlier one overlap");
-      }
-    }
-    mappings.push_back(mapping);
-  }
-  return mappings;
+  return {.container_id = item.at("containerID").integer<std::uint32_t>(),
+          .host_id = item.at("hostID").integer<std::uint32_t>(),
+          .size = item.at("size").integer<std::uint32_t>(1)};
 }
 
 Error spec_error(std::string text, std::string_view field) {
@@ -157,6 +128,46 @@ std::string shown(const std::vector<Mapping>& mappings) {
 }
 
 }  // namespace
+
+std::string fault_of(const Mapping& mapping, const std::vector<Mapping>& earlier) {
+  if (mapping.size == 0) return "a mapping must have a size of at least 1";
+  for (const std::uint64_t first : {mapping.container_id, mapping.host_id}) {
+    if (first + mapping.size > kIdLimit) {
+      return fmt::format("{} ids from {} on run over the highest, {}", mapping.size, first,
+                         kIdLimit - 1);
+    }
+  }
+  for (const Mapping& other : earlier) {
+    if (overlap(mapping.container_id, mapping.size, other.container_id, other.size) ||
+        overlap(mapping.host_id, mapping.size, other.host_id, other.size)) {
+      return "this mapping and an earlier one overlap";
+    }
+  }
+  return {};
+}
+
+std::vector<Mapping> read_mappings(const spec::Reader& object, std::string_view key) {
+  std::vector<Mapping> mappings;
+  const std::optional<spec::Reader> list = object.find(key);
+  if (!list) return mappings;
+  const std::vector<spec::Reader> items = list->items();
+  if (items.size() > kMaxMappings) {
+    throw list->error(
+        fmt::format("{} mappings, and the kernel takes {} at most", items.size(), kMaxMappings));
+  }
+  for (const spec::Reader& item : items) {
+    const Mapping mapping = read_mapping(item);
+    const std::string fault = fault_of(mapping, mappings);
+    if (!fault.empty()) throw item.error(fault);
+    mappings.push_back(mapping);
+  }
+  return mappings;
+}
+
+void write_maps(pid_t pid, const std::vector<Mapping>& uids, const std::vector<Mapping>& gids) {
+  write_map("uid_map", pid, uids);
+  write_map("gid_map", pid, gids);
+}
 
 Spec read(const spec::Reader& linux_object) {
   return {.uids = read_mappings(linux_object, "uidMappings"),

@@ -47,10 +47,16 @@ Plan plan(const Spec& spec, const namespaces::Plan& namespaces, const Host& host
 /// The host's id for a container's id; nullopt where it is not mapped. Identity with no mappings.
 std::optional<std::uint32_t> to_host(const std::vector<Mapping>& mappings,
                                      std::uint32_t id) noexcept;
+/// The lines of the member `key` ("uidMappings"); none where it is absent. Throws Error(spec).
+std::vector<Mapping> read_mappings(const spec::Reader& object, std::string_view key);
+/// What is wrong with a mapping that comes after `earlier` ones; empty when nothing is.
+std::string fault_of(const Mapping& mapping, const std::vector<Mapping>& earlier);
 /// A map as the kernel reads and shows it, one mapping a line (user_namespaces(7)).
 std::string to_text(const std::vector<Mapping>& mappings);
 /// The inverse; what is no mapping is left out.
 std::vector<Mapping> from_text(std::string_view text);
+/// Writes both maps of process `pid`, whose user namespace is new. Throws Error(system).
+void write_maps(pid_t pid, const std::vector<Mapping>& uids, const std::vector<Mapping>& gids);
 /// Writes the maps of process `pid`, or, where its user namespace is a joined one, checks that they
 /// are what the config says. Throws Error(system or spec).
 void apply_in_parent(const Plan& plan, pid_t pid);

@@ -85,19 +85,20 @@ constexpr spec::Word<std::uint64_t> kPropagation[] = {
 
 constexpr spec::Word<bool Options::*> kSwitches[] = {
     {"bind", &Options::bind},
+    {"copy-symlink", &Options::copy_link},
+    {"dest-nofollow", &Options::keep_target_link},
     {"rbind", &Options::recursive_bind},
     {"remount", &Options::remount},
+    {"src-nofollow", &Options::keep_source_link},
     {"tmpcopyup", &Options::copy_up},
 };
 
-// Words of the specification and of other runtimes that ask for what is not there yet. Taken for
-// data of the filesystem they would be refused with a far less clear text, or by some be ignored.
-constexpr spec::Word<std::string_view> kRefused[] = {
-    {"copy-symlink", "this version of tare does not copy symbolic links"},
-    {"dest-nofollow", "this version of tare resolves every destination within the rootfs"},
-    {"idmap", "this version of tare does not make id-mapped mounts"},
-    {"ridmap", "this version of tare does not make id-mapped mounts"},
-    {"src-nofollow", "this version of tare follows links in a source"},
+// crun's words for what is the superblock's, which all mounts of it share: recursive or not is the
+// same, and no flag of a mount is named.
+constexpr Flag kOfTheSuperblock[] = {
+    {"rasync", true, MS_SYNCHRONOUS}, {"rdirsync", false, MS_DIRSYNC},
+    {"rmand", false, MS_MANDLOCK},    {"rnomand", true, MS_MANDLOCK},
+    {"rsync", false, MS_SYNCHRONOUS},
 };
 
 // What mount(2) would set on the superblock, by its name for fsconfig(2). It has none for
@@ -178,27 +179,25 @@ const Word* find_word(const Word (&words)[N], std::string_view name) {
   return found == words + N ? nullptr : found;
 }
 
-void refuse(const spec::Reader& item, std::string_view text) {
-  // crun writes "idmap=uids=0-1-10".
-  const auto* word = find_word(kRefused, text.substr(0, text.find('=')));
-  if (word == nullptr) return;
-  throw item.error("option \"" + std::string(text) + "\": " + std::string(word->value),
-                   ErrorKind::unsupported);
+void add_flag(const Flag& word, Flags& flags) {
+  (word.clears ? flags.cleared : flags.set) |= word.flag;
+  (word.clears ? flags.set : flags.cleared) &= ~word.flag;
 }
 
 void add_word(const spec::Reader& item, Options& out, Flags& flags) {
   const std::string text = item.string();
-  refuse(item, text);
   if (const auto* option = find_word(kSwitches, text)) {
     out.*(option->value) = true;
   } else if (const Flag* flag = find_word(kFlags, text)) {
-    (flag->clears ? flags.cleared : flags.set) |= flag->flag;
-    (flag->clears ? flags.set : flags.cleared) &= ~flag->flag;
+    add_flag(*flag, flags);
+    out.names_flags = out.names_flags || flag->flag != 0;
   } else if (const Flag* recursive = find_word(kRecursive, text)) {
     add_recursive(*recursive, out);
   } else if (const auto* propagation = find_word(kPropagation, text)) {
     out.propagation.push_back(propagation->value);
-  } else {
+  } else if (const Flag* superblock = find_word(kOfTheSuperblock, text)) {
+    add_flag(*superblock, flags);
+  } else if (!id_mapped_mounts::read_word(item, text, out.id_map)) {
     add_data(text, out);
   }
 }
@@ -216,16 +215,13 @@ void add_change(std::vector<Change>& out, std::uint64_t set, std::uint64_t clear
 }  // namespace
 
 Options parse(const spec::Reader& mount) {
-  for (const std::string_view field : {"uidMappings", "gidMappings"}) {
-    mount.refuse(field, "this version of tare does not make id-mapped mounts");
-  }
   Options out;
+  id_mapped_mounts::read_fields(mount, out.id_map);
   const std::optional<spec::Reader> list = mount.find("options");
   if (!list) return out;
   Flags flags;
   for (const spec::Reader& item : list->items()) add_word(item, out, flags);
   out.bind = out.bind || out.recursive_bind;
-  out.names_flags = (flags.set | flags.cleared) != 0;
   settle(flags, out);
   return out;
 }
@@ -236,6 +232,8 @@ std::vector<std::string> known_options() {
   for (const auto& word : kRecursive) names.emplace_back(word.name);
   for (const auto& word : kPropagation) names.emplace_back(word.name);
   for (const auto& word : kSwitches) names.emplace_back(word.name);
+  for (const auto& word : kOfTheSuperblock) names.emplace_back(word.name);
+  for (const std::string_view word : id_mapped_mounts::kWords) names.emplace_back(word);
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "features/id_mapped_mounts.hpp"
 #include "spec/reader.hpp"
 
 namespace tare::mount_options {
@@ -16,7 +17,10 @@ struct Options {
   bool bind = false;
   bool recursive_bind = false;  ///< rbind
   bool remount = false;
-  bool copy_up = false;  ///< tmpcopyup
+  bool copy_up = false;           ///< tmpcopyup
+  bool copy_link = false;         ///< copy-symlink: a source that is a link is made again
+  bool keep_source_link = false;  ///< src-nofollow: a source that is a link is bound itself
+  bool keep_target_link = false;  ///< dest-nofollow: a destination that is a link is covered
   /// Some word was about the mount's own flags, be it only "rw": for a bind, flags that no word
   /// names then are not taken over from the source, as mount(8) has it.
   bool names_flags = false;
@@ -27,11 +31,12 @@ struct Options {
   std::vector<std::uint64_t> propagation{};  ///< MS_* [| MS_REC], in the order given
   std::vector<std::string> superblock{};     ///< flags of the filesystem itself: "ro", "sync"
   std::vector<std::string> data{};           ///< "size=64k": passed to the filesystem as it is
+  id_mapped_mounts::Spec id_map{};           ///< idmap, ridmap, uidMappings and gidMappings
   bool operator==(const Options&) const = default;
 };
 
-/// Reads the array `options` of one mount. Throws Error(unsupported) for id-mapped mounts and for
-/// following or copying links by option.
+/// Reads what one mount says besides its type and places: `options`, and the mappings that some of
+/// them are about. Throws Error(spec).
 Options parse(const spec::Reader& mount);
 
 /// Every option word that parse() knows, for `tare features`, sorted.

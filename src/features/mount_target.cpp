@@ -91,6 +91,25 @@ std::optional<sys::Fd> find(const sys::Root& root, std::string_view destination)
   return found;
 }
 
+std::optional<sys::Fd> find_itself(const sys::Root& root, std::string_view destination) {
+  constexpr int kItself = O_PATH | O_NOFOLLOW;
+  std::optional<sys::Fd> found = root.find_without_links(destination, kItself);
+  if (found) return found;
+  found = root.find(destination, kItself);
+  if (found) judge_place(root, *found, destination);
+  return found;
+}
+
+void make_link(const sys::Root& root, std::string_view destination, const std::string& text) {
+  std::string name;
+  const sys::Fd parent = root.parent_of(destination, name);
+  if (sys::make_symlink(text, parent, name)) return;
+  const std::optional<struct stat> there = sys::find_status(parent, name);
+  if (there && S_ISLNK(there->st_mode) && sys::read_link(parent, name) == text) return;
+  throw Error(ErrorKind::spec,
+              fmt::format("\"{}\" exists and is no symbolic link to \"{}\"", destination, text));
+}
+
 sys::Fd make(const sys::Root& root, std::string_view destination, bool directory) {
   if (std::optional<sys::Fd> made = make_last(root, destination, directory)) {
     return std::move(*made);

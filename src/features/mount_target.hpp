@@ -26,6 +26,13 @@ bool may_cover(std::string_view destination) noexcept;
 /// or system).
 std::optional<sys::Fd> find(const sys::Root& root, std::string_view destination);
 
+/// As find(), but a symbolic link that the last component is, is given itself. Throws as find().
+std::optional<sys::Fd> find_itself(const sys::Root& root, std::string_view destination);
+
+/// A symbolic link to `text` at the destination, its parents made where missing. Throws
+/// Error(spec) where something else is there, and Error(system).
+void make_link(const sys::Root& root, std::string_view destination, const std::string& text);
+
 /// Makes the directory or empty file that find() did not find, with its parents, and gives it,
 /// O_PATH; a dangling link is made good under the same conditions. Throws Error(spec or system).
 sys::Fd make(const sys::Root& root, std::string_view destination, bool directory);

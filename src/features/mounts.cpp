@@ -6,22 +6,18 @@
 #include <algorithm>
 #include <string_view>
 
+#include "features/mount_checks.hpp"
 #include "features/mount_target.hpp"
+#include "features/overlay_layers.hpp"
 
 namespace tare::mounts {
 namespace {
 
+using mount_checks::refusal;
 using namespaces::Type;
 
 constexpr std::string_view kSys = "/sys";
 constexpr std::string_view kDev = "/dev";
-
-Error refusal(const Entry& entry, std::string_view text) {
-  Error error(ErrorKind::spec, std::string(text));
-  error.add_context(mount_target::attempt(entry.source, entry.destination));
-  error.set_field(entry.pointer);
-  return error;
-}
 
 Entry read_entry(const spec::Reader& item) {
   const spec::Reader destination = item.at("destination");
@@ -105,27 +101,44 @@ void plan_bind(Mount& mount, const Entry& entry, const Context& context, const H
   mount.type.clear();
   mount.options.bind = true;
   if (context.rootfs.path != "/" && lies_below(mount.source, context.rootfs.path)) {
-    mount.kind = Kind::inner_bind;
     mount.source = without_rootfs(mount.source, context.rootfs.path);
-    mount.reason = "in the container's own tree, as it is by then";
+    if (entry.options.id_map.asked) {
+      mount.within = context.rootfs.path;
+      mount.reason = "in the rootfs as it is before the mounts: only the parent may map ids";
+    } else {
+      mount.kind = Kind::inner_bind;
+      mount.reason = "in the container's own tree, as it is by then";
+    }
   }
   settle_flags(mount, in_user_namespace(context, host));
 }
 
-void plan_cgroup(Mount& mount, const Context& context) {
+// A new mount needs CAP_SYS_ADMIN in the user namespace that owns the cgroup namespace.
+bool may_mount_cgroup(const Context& context, const Host& host) {
+  return !in_user_namespace(context, host) || context.namespaces.creates(Type::cgroup) ||
+         !context.namespaces.creates(Type::user);
+}
+
+void plan_cgroup(Mount& mount, const Context& context, const Host& host) {
   mount.type = "cgroup2";
-  if (context.namespaces.has(Type::cgroup) || context.cgroup_directory.empty()) return;
+  if (!context.namespaces.has(Type::cgroup)) {
+    if (host.cgroup.mount_point.empty()) return;
+    // A new mount shows the same, but one made in the first cgroup namespace gives the whole
+    // hierarchy its options (kernel/cgroup/cgroup.c, apply_cgroup_root_flags): without nsdelegate
+    // among them, the host would lose it.
+    return turn_into_bind(mount, host.cgroup.mount_point, false,
+                          "the whole tree of the host, there being no cgroup namespace");
+  }
+  if (may_mount_cgroup(context, host) || context.cgroup_directory.empty()) return;
   turn_into_bind(mount, context.cgroup_directory, false,
-                 "the container's own cgroup, there being no cgroup namespace");
+                 "the container's own cgroup: its cgroup namespace belongs to another user "
+                 "namespace");
 }
 
 void plan_filesystem(Mount& mount, const Entry& entry, const Context& context, const Host& host) {
   if (entry.type.empty()) throw refusal(entry, "a mount that is no bind needs a type");
   if (entry.source.empty()) mount.source = entry.type;
-  if (mount.options.copy_up && entry.type != "tmpfs") {
-    throw refusal(entry, "tmpcopyup is for tmpfs only");
-  }
-  if (entry.type == "cgroup" || entry.type == "cgroup2") return plan_cgroup(mount, context);
+  if (entry.type == "cgroup" || entry.type == "cgroup2") return plan_cgroup(mount, context, host);
   if (entry.type == "sysfs" && !may_mount_sysfs(context, host)) {
     turn_into_bind(mount, std::string(kSys), true,
                    "the host's sysfs, read-only: a user namespace may mount one only for a network "
@@ -142,41 +155,48 @@ void plan_filesystem(Mount& mount, const Entry& entry, const Context& context, c
   std::erase(mount.options.superblock, "ro");
 }
 
-void check_place(const Mount& mount, const Entry& entry) {
-  if (mount.kind == Kind::remount) return;
-  if (mount.destination == "/") {
-    throw refusal(entry, "mountpoint \"/\" is on the top of rootfs");
-  }
-  if (!mount_target::is_in_proc(mount.destination)) return;
-  if (mount.destination == "/proc") {
-    // Of a bind the parent sees whether it is one of a procfs.
-    if (mount.type == "proc" || mount.kind == Kind::bind) return;
-    throw refusal(entry, "\"/proc\" cannot be mounted because it is not of type proc");
-  }
-  if (mount_target::may_cover(mount.destination)) return;
-  throw refusal(
-      entry, fmt::format("\"{}\" cannot be mounted because it is inside /proc", mount.destination));
-}
-
 Mount plan_entry(const Entry& entry, const Context& context, const Host& host) {
   Mount mount{.destination = without_rootfs(entry.destination, context.rootfs.path),
               .source = entry.source,
               .type = entry.type,
               .options = entry.options,
               .pointer = entry.pointer};
+  const bool is_bind = !entry.options.remount && (entry.options.bind || entry.type == "bind");
+  mount_checks::check_words(entry, is_bind);
   if (entry.options.remount) {
     mount.kind = Kind::remount;
     if (entry.options.bind) settle_flags(mount, true);
-  } else if (entry.options.bind || entry.type == "bind") {
+  } else if (is_bind) {
     plan_bind(mount, entry, context, host);
   } else {
     plan_filesystem(mount, entry, context, host);
+    if (entry.type == "overlay") overlay_layers::spread(mount.options.data);
+  }
+  mount_checks::check_lengths(entry, mount.options.data);
+  if (mount.reason.empty() && !entry.destination.starts_with('/')) {
+    mount.reason = "a relative destination is one of the root";
   }
   if (mount.kind == Kind::bind || mount.kind == Kind::inner_bind) {
     settle_propagation(mount, rootfs::clone_propagation(context.rootfs));
   }
-  check_place(mount, entry);
+  mount_checks::check_place(mount, entry);
   return mount;
+}
+
+id_mapped_mounts::Use plan_id_map(const Entry& entry, const Context& context, const Host& host,
+                                  std::vector<id_mapped_mounts::Map>& maps) {
+  return asked_by([&] { return entry.pointer; },
+                  [&] {
+                    return in_context(
+                        [&] { return mount_target::attempt(entry.source, entry.destination); },
+                        [&] {
+                          return id_mapped_mounts::plan(entry.options.id_map,
+                                                        {.namespaces = context.namespaces,
+                                                         .id_map = context.id_map,
+                                                         .rootless = host.rootless},
+                                                        maps);
+                        });
+                  });
 }
 
 std::string attributes_of(const mount_options::Options& options, bool late_readonly) {
@@ -185,7 +205,15 @@ std::string attributes_of(const mount_options::Options& options, bool late_reado
       {"nodev", MOUNT_ATTR_NODEV},     {"noexec", MOUNT_ATTR_NOEXEC},
       {"noatime", MOUNT_ATTR_NOATIME}, {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW},
   };
+  constexpr spec::Word<bool mount_options::Options::*> kWords[] = {
+      {"copy-symlink", &mount_options::Options::copy_link},
+      {"src-nofollow", &mount_options::Options::keep_source_link},
+      {"dest-nofollow", &mount_options::Options::keep_target_link},
+  };
   std::string text = late_readonly ? ", ro at the end" : "";
+  for (const auto& word : kWords) {
+    if (options.*(word.value)) text += fmt::format(", {}", word.name);
+  }
   for (const auto& name : kNames) {
     if ((options.set & name.value) != 0) text += fmt::format(", {}", name.name);
     if ((options.recursive_set & name.value) != 0) text += fmt::format(", r{}", name.name);
@@ -220,17 +248,23 @@ Spec read(const spec::Reader& top) {
 
 Plan plan(const Spec& spec, const Context& context, const Host& host) {
   Plan plan;
-  for (const Entry& entry : spec.entries) plan.mounts.push_back(plan_entry(entry, context, host));
+  for (const Entry& entry : spec.entries) {
+    plan.mounts.push_back(plan_entry(entry, context, host));
+    if (entry.options.id_map.asked) {
+      plan.mounts.back().id_map = plan_id_map(entry, context, host, plan.id_maps);
+    }
+  }
   return plan;
 }
 
 void explain(const Plan& plan, Explain& out) {
   for (const Mount& mount : plan.mounts) {
-    out.add(
-        "mounts",
-        fmt::format("{}{}{}{}", in_brief(mount), attributes_of(mount.options, mount.late_readonly),
-                    mount.reason.empty() ? "" : ": ", mount.reason),
-        mount.pointer);
+    out.add("mounts",
+            fmt::format("{}{}{}{}{}", in_brief(mount),
+                        attributes_of(mount.options, mount.late_readonly),
+                        mount.id_map ? id_mapped_mounts::explain(*mount.id_map, plan.id_maps) : "",
+                        mount.reason.empty() ? "" : ": ", mount.reason),
+            mount.pointer);
   }
 }
 

@@ -4,10 +4,13 @@
 /// descriptor.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "features/explain.hpp"
+#include "features/id_map.hpp"
+#include "features/id_mapped_mounts.hpp"
 #include "features/mount_options.hpp"
 #include "features/namespaces.hpp"
 #include "features/rootfs.hpp"
@@ -46,6 +49,10 @@ struct Mount {
   std::string source{};
   std::string type{};  ///< filesystem type; empty for a bind
   mount_options::Options options{};
+  /// For a bind by the parent of what lies in the rootfs: the directory of the host within which
+  /// `source` is looked up. Empty for any other.
+  std::string within{};
+  std::optional<id_mapped_mounts::Use> id_map{};
   /// Read-only when everything is in place: set-up has to write into it first.
   bool late_readonly = false;
   std::string reason{};  ///< why it is not what the config literally says, or empty
@@ -55,6 +62,7 @@ struct Mount {
 
 struct Plan {
   std::vector<Mount> mounts{};
+  std::vector<id_mapped_mounts::Map> id_maps{};  ///< what the mounts' id_map counts in
   bool operator==(const Plan&) const = default;
 };
 
@@ -65,6 +73,7 @@ struct Context {
   std::string
       cgroup_directory{};  ///< absolute path of the container's cgroup on the host, or empty
   const rootfs::Plan& rootfs;
+  const id_map::Plan& id_map;  ///< of the container
 };
 
 /// Reads `mounts` from the top of config.json. Throws Error(spec).

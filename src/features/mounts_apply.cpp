@@ -47,10 +47,33 @@ void check_procfs(sys::FdRef source) {
   throw Error(ErrorKind::spec, "\"/proc\" cannot be mounted because it is not of type proc");
 }
 
-sys::Fd clone_source(const Mount& mount) {
-  sys::Fd tree = sys::clone_tree(sys::FdRef::cwd(), mount.source, mount.options.recursive_bind);
+// What a bind's source names, O_PATH, where the options or the Plan do not let the kernel walk
+// there by itself; nullopt where they do.
+std::optional<sys::Fd> find_source(const Mount& mount) {
+  const mount_options::Options& options = mount.options;
+  const int itself = options.keep_source_link || options.copy_link ? O_PATH | O_NOFOLLOW : O_PATH;
+  if (!mount.within.empty()) {
+    const sys::Root within(sys::open_at(sys::FdRef::cwd(), mount.within, O_PATH | O_DIRECTORY));
+    return within.open(mount.source, itself);
+  }
+  if (itself == O_PATH) return std::nullopt;
+  return sys::open_at(sys::FdRef::cwd(), mount.source, itself);
+}
+
+// copy-symlink: such a source is no mount; its text is all that is wanted of it.
+bool is_link_to_copy(const Mount& mount, sys::FdRef source) {
+  return mount.options.copy_link && S_ISLNK(sys::status(source).st_mode);
+}
+
+sys::Fd clone_source(const Mount& mount, id_mapped_mounts::UserNamespaces& namespaces) {
+  const bool recursive = mount.options.recursive_bind;
+  std::optional<sys::Fd> found = find_source(mount);
+  if (found && is_link_to_copy(mount, *found)) return std::move(*found);
+  sys::Fd tree = found ? sys::clone_tree(*found, "", recursive)
+                       : sys::clone_tree(sys::FdRef::cwd(), mount.source, recursive);
   if (mount.destination == "/proc") check_procfs(tree);
-  change(tree, mount.options, mount.options.recursive_bind);
+  change(tree, mount.options, recursive);
+  if (mount.id_map) namespaces.apply(*mount.id_map, tree);
   return tree;
 }
 
@@ -67,7 +90,12 @@ void put_on(sys::FdRef target, sys::FdRef mount) {
 }
 
 void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
-  std::optional<sys::Fd> target = mount_target::find(root, mount.destination);
+  if (is_link_to_copy(mount, source)) {
+    return mount_target::make_link(root, mount.destination, sys::read_link(source, ""));
+  }
+  std::optional<sys::Fd> target = mount.options.keep_target_link
+                                      ? mount_target::find_itself(root, mount.destination)
+                                      : mount_target::find(root, mount.destination);
   if (!target) {
     const bool directory = S_ISDIR(sys::status(source).st_mode);
     target = mount_target::make(root, mount.destination, directory);
@@ -76,10 +104,12 @@ void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
 }
 
 void attach_inner_bind(const Mount& mount, const sys::Root& root) {
-  const bool recursive = mount.options.recursive_bind;
-  const sys::Fd source = root.open(mount.source, O_PATH);
-  const sys::Fd tree = sys::clone_tree(source, "", recursive);
-  change(tree, mount.options, recursive);
+  const mount_options::Options& options = mount.options;
+  const int itself = options.keep_source_link || options.copy_link ? O_NOFOLLOW : 0;
+  const sys::Fd source = root.open(mount.source, O_PATH | itself);
+  if (is_link_to_copy(mount, source)) return attach_bind(mount, root, source);
+  const sys::Fd tree = sys::clone_tree(source, "", options.recursive_bind);
+  change(tree, options, options.recursive_bind);
   attach_bind(mount, root, tree);
 }
 
@@ -149,10 +179,11 @@ void remount(const Mount& mount, const sys::Root& root) {
 
 Sources open_sources(const Plan& plan) {
   Sources sources(plan.mounts.size());
+  id_mapped_mounts::UserNamespaces namespaces(plan.id_maps);
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const Mount& mount = plan.mounts[i];
     if (mount.kind != Kind::bind) continue;
-    sources[i] = for_mount(mount, [&] { return clone_source(mount); });
+    sources[i] = for_mount(mount, [&] { return clone_source(mount, namespaces); });
   }
   return sources;
 }

@@ -82,7 +82,6 @@ void set_up(const Plan& plan, InitTools& tools) {
   sysctl::apply_in_init(plan.sysctl);
   masked_paths::apply_in_init(plan.masked_paths, root, std::move(tools.null_device));
   mounts::finish_in_init(made);
-  mounts::finish_in_init(made);
   rootfs::finish_in_init(plan.rootfs, root);
 }
 

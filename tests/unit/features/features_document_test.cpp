@@ -23,7 +23,7 @@ TEST_CASE("features document: what containerd looks for is where it looks", "[fe
   // RecursiveReadOnlyMounts and UserNamespaces of containerd's CRI plugin.
   CHECK(has(document.at("mountOptions"), "rro"));
   CHECK(has(document.at("linux").at("namespaces"), "user"));
-  CHECK(document.at("linux").at("mountExtensions").at("idmap").at("enabled") == false);
+  CHECK(document.at("linux").at("mountExtensions").at("idmap").at("enabled") == true);
 }
 
 TEST_CASE("features document: its words are the ones that the features read", "[features]") {

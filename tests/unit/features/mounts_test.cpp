@@ -1,9 +1,9 @@
-#include "features/mounts.hpp"
-
 #include <linux/mount.h>
 #include <linux/sched.h>
 
 #include <catch2/catch.hpp>
+
+#include "mount_plan.hpp"
 
 namespace tare::mounts {
 namespace {
@@ -14,49 +14,6 @@ constexpr std::uint64_t kSlave = MS_SLAVE | MS_REC;
 // What a bind that names flags does not take over from its source.
 constexpr std::uint64_t kFlags = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                  MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
-
-// What planning depends on besides the config.
-struct Setting {
-  namespaces::Plan namespaces{.create = CLONE_NEWNS | CLONE_NEWCGROUP};
-  rootfs::Plan root{.path = "/b/rootfs"};
-  std::string cgroup = "/sys/fs/cgroup/c";
-  bool rootless = false;
-};
-
-Plan plan_with(const Setting& setting, const std::string& entries) {
-  const spec::Document document("config.json", "{\"mounts\": [" + entries + "]}");
-  return plan(read(document.top()),
-              {.namespaces = setting.namespaces,
-               .bundle = "/b",
-               .cgroup_directory = setting.cgroup,
-               .rootfs = setting.root},
-              Host{.rootless = setting.rootless});
-}
-
-std::string entry(const std::string& type, const std::string& source,
-                  const std::string& destination, const std::string& options = {}) {
-  return R"({"type": ")" + type + R"(", "source": ")" + source + R"(", "destination": ")" +
-         destination + R"(", "options": [)" + options + "]}";
-}
-
-Mount plan_one(const std::string& one, const Setting& setting = {}) {
-  return plan_with(setting, one).mounts.at(0);
-}
-
-std::string refusal(const std::string& one, const Setting& setting = {}) {
-  try {
-    plan_with(setting, one);
-  } catch (const Error& error) {
-    CHECK(error.kind() == ErrorKind::spec);
-    CHECK(error.field() == "/mounts/0");
-    return error.message();
-  }
-  return "nothing was refused";
-}
-
-Setting in_user_namespace(std::uint64_t more = 0) {
-  return {.namespaces = {.create = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUSER | more}};
-}
 
 }  // namespace
 
@@ -179,17 +136,35 @@ TEST_CASE("mounts: cgroup is the new hierarchy, whatever it is called", "[mounts
   }
 }
 
-TEST_CASE("mounts: without a cgroup namespace the container's own cgroup is bound", "[mounts]") {
-  const Setting setting{.namespaces = {.create = CLONE_NEWNS}};
-  const std::string one = entry("cgroup", "cgroup", "/c", R"("ro", "nsdelegate")");
-  const Mount mount = plan_one(one, setting);
-  CHECK(mount.kind == Kind::bind);
-  CHECK(mount.source == "/sys/fs/cgroup/c");
-  CHECK(mount.options ==
-        Options{
-            .bind = true, .names_flags = true, .set = MOUNT_ATTR_RDONLY, .propagation = {kSlave}});
-  CHECK_FALSE(mount.reason.empty());
-  CHECK(plan_one(one, {.namespaces = setting.namespaces, .cgroup = ""}).kind == Kind::filesystem);
+TEST_CASE("mounts: without a cgroup namespace the host's whole tree is bound", "[mounts]") {
+  const std::string one = entry("cgroup", "cgroup", "/c", R"("ro", "nosuid", "nsdelegate")");
+  for (const std::uint64_t user : {std::uint64_t{0}, std::uint64_t{CLONE_NEWUSER}}) {
+    const Mount mount = plan_one(one, {.namespaces = {.create = CLONE_NEWNS | user}});
+    CHECK(mount.kind == Kind::bind);
+    CHECK(mount.source == "/sys/fs/cgroup");
+    CHECK(mount.options == Options{.bind = true,
+                                   .names_flags = true,
+                                   .set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID,
+                                   .propagation = {kSlave}});
+    CHECK_FALSE(mount.reason.empty());
+  }
+}
+
+TEST_CASE("mounts: a cgroup namespace of another owner shows the container's own cgroup",
+          "[mounts]") {
+  const std::string one = entry("cgroup", "cgroup", "/c");
+  const namespaces::Entry cgroup{.type = namespaces::Type::cgroup, .path = "/c"};
+  const namespaces::Entry user{.type = namespaces::Type::user, .path = "/u"};
+  const auto kind = [&](const namespaces::Plan& spaces, const std::string& own = "/own") {
+    return plan_one(one, {.namespaces = spaces, .cgroup = own}).kind;
+  };
+  CHECK(kind({.join = {cgroup}}) == Kind::filesystem);
+  CHECK(kind({.join = {cgroup, user}}) == Kind::filesystem);
+  CHECK(kind({.create = CLONE_NEWUSER | CLONE_NEWCGROUP}) == Kind::filesystem);
+  CHECK(kind({.create = CLONE_NEWUSER, .join = {cgroup}}) == Kind::bind);
+  CHECK(kind({.create = CLONE_NEWUSER, .join = {cgroup}}, "") == Kind::filesystem);
+  CHECK(plan_one(one, {.namespaces = {.create = CLONE_NEWUSER, .join = {cgroup}}}).source ==
+        "/sys/fs/cgroup/c");
 }
 
 TEST_CASE("mounts: sysfs is the host's where a user namespace may not have one", "[mounts]") {
