@@ -87,6 +87,7 @@ class Runtime:
         self.scratch = pathlib.Path(scratch)
         self.root = self.scratch / "state"
         self.kind = kind_of(binary)
+        self.caller = {}  # what makes every call one of another user's: user=, group= of Popen
 
     def argv(self, *args):
         return [str(a) for a in (self.binary, "--root", self.root, *args)]
@@ -113,7 +114,7 @@ class Runtime:
                 stdout=stdout,
                 stderr=stderr,
                 env=ENVIRONMENT if env is None else env,
-                **more,
+                **{**self.caller, **more},
             )
         finally:
             for file, ours in ((stdout, out), (stderr, err), (stdin, given)):

@@ -204,6 +204,82 @@ def test_a_user_namespace_is_joined_by_its_path(box, holder, maps):
     assert facts["uids"] == [0, 0, 0]
 
 
+def mapped(links):
+    """Gives a user namespace that is still empty its ids; its root is 100000 outside."""
+    for name in ("uid_map", "gid_map"):
+        pathlib.Path(links).parent.joinpath(name).write_text("0 100000 65536")
+
+
+OWN_IDS = pytest.mark.peer(runc="1.1 demands mappings and does not compare them")
+
+
+@OWN_IDS
+def test_the_ids_of_a_joined_user_namespace_hold_for_create_and_exec(box, holder):
+    links = holder("--user", "--net")
+    mapped(links)
+    os.chown(box.rootfs, 100000, 100000)
+    box.bundle.namespace("user", f"{links}/user")
+    box.bundle.namespace("network", f"{links}/net")
+    box.hold()
+    facts = box.exec_facts("--user", "7:8")
+    assert facts["uids"] == [7, 7, 7] and facts["gids"] == [8, 8, 8]
+    result = box.exec("/probe", flags=["--user", "65536"])
+    assert result.code in (1, 255) and result.err.strip(), result
+
+
+@pytest.mark.peer(runc="1.1 ignores them", crun="1.8 ignores them")
+@pytest.mark.parametrize("which", ["uidMappings", "gidMappings"])
+def test_mappings_that_a_joined_user_namespace_does_not_have_are_refused(box, holder, which):
+    links = holder("--user", "--net")
+    mapped(links)
+    box.bundle.namespace("user", f"{links}/user")
+    box.bundle.namespace("network", f"{links}/net")
+    good = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    box.set("linux.uidMappings", good)
+    box.set("linux.gidMappings", good)
+    box.set(f"linux.{which}", MAPS)
+    result = box.create().fails()
+    assert "both namespace path and non-matching mapping specified" in result.err
+
+
+@OWN_IDS
+def test_an_id_that_a_joined_user_namespace_does_not_map_is_an_error(box, holder):
+    links = holder("--user", "--net")
+    mapped(links)
+    box.bundle.namespace("user", f"{links}/user")
+    box.bundle.namespace("network", f"{links}/net")
+    box.set("process.user", {"uid": 5, "gid": 65536})
+    result = box.create()
+    assert result.code > 0 and result.err.strip(), result
+    if box.runtime.kind == "tare":
+        assert "/process/user/gid" in result.err
+
+
+@OWN_IDS
+def test_a_joined_network_may_belong_to_another_user_namespace_than_the_joined_one(box, holder):
+    links = holder("--user")
+    mapped(links)
+    network = holder("--net")
+    os.chown(box.rootfs, 100000, 100000)
+    box.bundle.namespace("user", f"{links}/user")
+    box.bundle.namespace("network", f"{network}/net")
+    # sysfs can be mounted only by who owns the network namespace.
+    box.config["mounts"] = [m for m in box.config["mounts"] if m["type"] != "sysfs"]
+    box.hold()
+    for facts in (box.exec_facts(), box.exec_facts("--user", "1")):
+        assert facts["namespaces"]["user"] == os.readlink(f"{links}/user")
+        assert facts["namespaces"]["net"] == os.readlink(f"{network}/net")
+
+
+@OWN_IDS
+def test_a_user_namespace_without_a_root_is_refused(box, holder):
+    links = holder("--user", "--net")
+    box.bundle.namespace("user", f"{links}/user")
+    box.bundle.namespace("network", f"{links}/net")
+    result = box.create()
+    assert result.code > 0 and result.err.strip(), result
+
+
 @NO_TIME
 def test_a_time_namespace_is_joined_by_its_path(box, holder):
     links = holder("--time", "--monotonic", "50", "--fork")

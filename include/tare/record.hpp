@@ -55,6 +55,8 @@ struct Record {
   std::string cgroup_directory{};
   std::uint64_t namespaces = 0;
   bool private_pids = false;  ///< init is pid 1 of a namespace of its own: its end is everyone's
+  std::string uid_map{};  ///< of the container's user namespace as the kernel shows it, or empty
+  std::string gid_map{};
   std::map<std::string, std::string> annotations{};
   bool has_poststart = false;  ///< start must read the intent's hooks
   bool has_poststop = false;   ///< delete must read the intent's hooks

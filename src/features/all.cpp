@@ -131,10 +131,12 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   Plan plan;
   plan.namespaces = namespaces::plan(spec.namespaces, host);
   plan.id_map = id_map::plan(spec.id_map, plan.namespaces, host);
-  plan.cgroup = cgroup::plan(
-      spec.cgroup,
-      {.id = options.id, .disabled = options.cgroup_disabled, .systemd = options.systemd_cgroup},
-      host);
+  plan.cgroup = cgroup::plan(spec.cgroup,
+                             {.id = options.id,
+                              .disabled = options.cgroup_disabled,
+                              .systemd = options.systemd_cgroup,
+                              .rootless = options.rootless},
+                             host);
   plan.cgroup_resources = cgroup_resources::plan(spec.cgroup_resources, plan.cgroup, host);
   plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
   plan.rootfs =

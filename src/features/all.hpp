@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "features/capabilities.hpp"
@@ -110,6 +111,7 @@ struct PlanOptions {
   bool no_new_keyring = false;
   bool cgroup_disabled = false;
   bool systemd_cgroup = false;
+  std::optional<bool> rootless{};  ///< --rootless: whether a cgroup may be refused; nullopt is auto
 };
 
 /// Reads the whole of config.json. Throws Error(spec), and Error(unsupported) for what is not there

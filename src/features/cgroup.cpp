@@ -120,7 +120,7 @@ Plan plan(const Spec& spec, const Options& options, const Host& host) {
     throw Error(ErrorKind::unsupported, "the systemd cgroup driver is not in this version of tare",
                 "use the cgroupfs driver: leave --systemd-cgroup out");
   }
-  const bool optional = host.rootless && spec.path.empty();
+  const bool optional = options.rootless.value_or(host.rootless) && spec.path.empty();
   if (host.cgroup.mount_point.empty()) {
     if (optional) return {};
     throw field_error(ErrorKind::unsupported,

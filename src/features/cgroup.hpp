@@ -3,6 +3,7 @@
 /// removed at delete (cgroup_lifecycle.cpp). The cgroupfs driver.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ struct Spec {
 
 struct Options {
   std::string id{};
-  bool disabled = false;  ///< --cgroup-manager disabled: stay in the caller's cgroup
-  bool systemd = false;   ///< --systemd-cgroup: refused in plan() until the driver exists
+  bool disabled = false;           ///< --cgroup-manager disabled: stay in the caller's cgroup
+  bool systemd = false;            ///< --systemd-cgroup: refused in plan() until the driver exists
+  std::optional<bool> rootless{};  ///< --rootless; nullopt goes by who the caller is
 };
 
 struct Plan {

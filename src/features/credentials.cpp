@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <charconv>
 #include <limits>
 #include <string>
@@ -30,22 +31,12 @@ std::uint32_t id_or_root(const spec::Reader& user, std::string_view key) {
 void require_mapped(const std::vector<id_map::Mapping>& mappings, std::uint32_t id,
                     std::string_view kind, std::string pointer) {
   if (id_map::to_host(mappings, id)) return;
-  Error error(ErrorKind::spec,
-              fmt::format("{} {} is not mapped in the container's user namespace", kind, id),
-              fmt::format("add it to linux.{}Mappings", kind));
+  Error error(
+      ErrorKind::spec,
+      fmt::format("{}: {} {} is not mapped in the container's user namespace", pointer, kind, id),
+      fmt::format("add it to linux.{}Mappings", kind));
   error.set_field(std::move(pointer));
   throw error;
-}
-
-// The kernel would answer EINVAL to an id without a mapping (user_namespaces(7)), after all else is
-// made and without saying which.
-void require_all_mapped(const Spec& spec, const id_map::Plan& id_map) {
-  require_mapped(id_map.uids, spec.uid, "uid", "/process/user/uid");
-  require_mapped(id_map.gids, spec.gid, "gid", "/process/user/gid");
-  for (std::size_t i = 0; i < spec.additional_gids.size(); ++i) {
-    require_mapped(id_map.gids, spec.additional_gids[i], "gid",
-                   fmt::format("/process/user/additionalGids/{}", i));
-  }
 }
 
 // A whole decimal number and nothing else: no sign, no space, no name, no truncation.
@@ -80,26 +71,53 @@ Spec read(const spec::Reader& process) {
 }
 
 Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace) {
-  if (new_user_namespace) require_all_mapped(spec, id_map);
-  if (id_map.deny_setgroups && !spec.additional_gids.empty()) {
+  Plan plan{.uid = spec.uid,
+            .gid = spec.gid,
+            .additional_gids = spec.additional_gids,
+            .umask = spec.umask.value_or(kDefaultUmask),
+            .set_groups = !id_map.deny_setgroups,
+            .groups_may_be_denied = id_map.joined && !id_map.deny_setgroups};
+  if (new_user_namespace) check_ids(plan, id_map);
+  return plan;
+}
+
+// The kernel would answer EINVAL to an id without a mapping (user_namespaces(7)), after all else is
+// made and without saying which.
+void check_ids(const Plan& plan, const id_map::Plan& id_map) {
+  require_mapped(id_map.uids, plan.uid, "uid", "/process/user/uid");
+  require_mapped(id_map.gids, plan.gid, "gid", "/process/user/gid");
+  for (std::size_t i = 0; i < plan.additional_gids.size(); ++i) {
+    require_mapped(id_map.gids, plan.additional_gids[i], "gid",
+                   fmt::format("/process/user/additionalGids/{}", i));
+  }
+  if (id_map.deny_setgroups && !plan.additional_gids.empty()) {
     Error error(ErrorKind::spec, "cannot set any additional groups in a rootless container",
                 "remove additionalGids, or map gids with newgidmap");
     error.set_field("/process/user/additionalGids");
     throw error;
   }
-  return {.uid = spec.uid,
-          .gid = spec.gid,
-          .additional_gids = spec.additional_gids,
-          .umask = spec.umask.value_or(kDefaultUmask),
-          .set_groups = !id_map.deny_setgroups};
 }
+
+namespace {
+
+void set_groups(const Plan& plan) {
+  try {
+    sys::set_groups(plan.additional_gids);
+  } catch (const Error& error) {
+    // Whoever has made the user namespace that we joined has given this up in it for good: then the
+    // caller's groups stay.
+    const bool given_up = plan.groups_may_be_denied && plan.additional_gids.empty();
+    if (!given_up || error.errno_value() != EPERM) throw;
+  }
+}
+
+}  // namespace
 
 void apply(const Plan& plan) {
   // Groups first: without root's uid they could not be changed. Called for an empty list too, or
   // the payload would keep the caller's groups and with them what those may read (CVE-2022-2989).
   if (plan.set_groups) {
-    asked_by([] { return "/process/user/additionalGids"; },
-             [&] { sys::set_groups(plan.additional_gids); });
+    asked_by([] { return "/process/user/additionalGids"; }, [&] { set_groups(plan); });
   }
   // Then the gid, for the same reason, and the uid last.
   asked_by([] { return "/process/user/gid"; }, [&] { sys::set_gid(plan.gid); });

@@ -27,6 +27,7 @@ struct Plan {
   std::vector<gid_t> additional_gids{};
   mode_t umask = 0022;     ///< the specification leaves the default open; runc's is 0022
   bool set_groups = true;  ///< false where the kernel forbids setgroups (rootless without helpers)
+  bool groups_may_be_denied = false;  ///< a user namespace that others have made: to be found out
   bool operator==(const Plan&) const = default;
 };
 
@@ -36,6 +37,9 @@ Spec read(const spec::Reader& process);
 /// Throws Error(spec) for an id that the user namespace does not map, and for additional groups
 /// where they cannot be set ("cannot set any additional groups in a rootless container").
 Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace);
+/// As plan does, for maps that are known only later: those of a joined user namespace. Throws
+/// Error(spec).
+void check_ids(const Plan& plan, const id_map::Plan& id_map);
 /// setgroups, setresgid, setresuid, umask, in this order. Capabilities survive if KEEPCAPS is on.
 void apply(const Plan& plan);
 /// Tells of groups, ids and umask.

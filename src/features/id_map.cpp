@@ -23,8 +23,8 @@ constexpr std::string_view kGidField = "/linux/gidMappings";
 
 // Where newuidmap is on the distributions that have it, NixOS last: callers such as CRI-O and
 // podman leave PATH unset.
-constexpr std::array kHelperDirectories = {"/usr/bin/", "/bin/", "/usr/local/bin/",
-                                           "/run/wrappers/bin/"};
+constexpr std::array kProgramDirectories = {"/usr/bin", "/bin", "/usr/local/bin",
+                                            "/run/wrappers/bin"};
 
 bool overlap(std::uint32_t a, std::uint32_t a_size, std::uint32_t b, std::uint32_t b_size) {
   return a < std::uint64_t{b} + b_size && b < std::uint64_t{a} + a_size;
@@ -70,26 +70,62 @@ bool is_own_id(const std::vector<Mapping>& mappings, std::uint32_t own) noexcept
   return mappings.size() == 1 && mappings[0].size == 1 && mappings[0].host_id == own;
 }
 
-void run_helper(std::string_view name, pid_t pid, const std::vector<Mapping>& mappings) {
+std::string shown(const std::vector<Mapping>& mappings) {
+  std::string text;
+  for (const Mapping& mapping : mappings) {
+    text += fmt::format("{}{} from container {}, host {}", text.empty() ? "" : "; ", mapping.size,
+                        mapping.container_id, mapping.host_id);
+  }
+  return text;
+}
+
+// What maps ids for a caller who may not, where the administrator has lent them.
+struct Program {
+  std::string name;
+  std::string_view file;
+  std::uint32_t own_id;
+};
+
+// The caller's own id needs no line.
+std::string missing_lines(const Program& program, const std::vector<Mapping>& mappings) {
+  std::string lines;
+  for (const Mapping& mapping : mappings) {
+    if (mapping.host_id == program.own_id && mapping.size == 1) continue;
+    lines += fmt::format("{}{}:{}:{}", lines.empty() ? "" : ", ", sys::effective_user(),
+                         mapping.host_id, mapping.size);
+  }
+  return fmt::format("for this {} must have {}", program.file, lines);
+}
+
+// The usual places first: they are the system's, and PATH is whoever's.
+std::optional<sys::CommandResult> run_found(const std::string& name,
+                                            const std::vector<std::string>& arguments) {
+  std::vector<std::string> directories(std::begin(kProgramDirectories),
+                                       std::end(kProgramDirectories));
+  for (std::string& directory : sys::search_path()) directories.push_back(std::move(directory));
+  for (const std::string& directory : directories) {
+    if (auto result = sys::run_command(directory + "/" + name, arguments)) return result;
+  }
+  return std::nullopt;
+}
+
+void write_through(const Program& program, pid_t pid, const std::vector<Mapping>& mappings) {
   std::vector<std::string> arguments = {std::to_string(pid)};
   for (const Mapping& mapping : mappings) {
     for (const std::uint32_t number : {mapping.container_id, mapping.host_id, mapping.size}) {
       arguments.push_back(std::to_string(number));
     }
   }
-  for (const char* directory : kHelperDirectories) {
-    const auto result = sys::run_command(directory + std::string(name), arguments);
-    if (!result) continue;
-    if (result->status.shell_code() == 0) return;
-    throw Error(ErrorKind::system,
-                fmt::format("{}: {}", name,
-                            result->errors.empty()
-                                ? fmt::format("exit status {}", result->status.shell_code())
-                                : result->errors),
-                "give the user these ids in /etc/subuid and /etc/subgid");
+  const auto result = run_found(program.name, arguments);
+  if (!result) {
+    throw Error(ErrorKind::unsupported, fmt::format("{} is not installed", program.name),
+                "install the uidmap package (shadow-utils), or map the caller's own id only");
   }
-  throw Error(ErrorKind::unsupported, fmt::format("{} is not installed", name),
-              "install the uidmap package (shadow-utils), or map the caller's own id only");
+  if (result->status.shell_code() == 0) return;
+  std::string said = result->errors;
+  if (said.empty()) said = fmt::format("exit status {}", result->status.shell_code());
+  if (!said.starts_with(program.name)) said = fmt::format("{}: {}", program.name, said);
+  throw Error(ErrorKind::system, fmt::format("{} ({})", said, missing_lines(program, mappings)));
 }
 
 void write_map(const char* file, pid_t pid, const std::vector<Mapping>& mappings) {
@@ -108,23 +144,27 @@ std::vector<Mapping> sorted(std::vector<Mapping> mappings) {
   return mappings;
 }
 
-void compare_map(const char* file, pid_t pid, const std::vector<Mapping>& expected) {
-  if (expected.empty()) return;
-  const std::string text = sys::read_file(sys::FdRef::cwd(), fmt::format("/proc/{}/{}", pid, file));
-  if (sorted(from_text(text)) != sorted(expected)) {
-    throw Error(ErrorKind::spec,
-                "user namespaces enabled, but both namespace path and non-matching mapping "
-                "specified -- you may only provide one");
-  }
+std::string read_of_process(pid_t pid, const char* file) {
+  return sys::read_file(sys::FdRef::cwd(), fmt::format("/proc/{}/{}", pid, file));
 }
 
-std::string shown(const std::vector<Mapping>& mappings) {
-  std::string text;
-  for (const Mapping& mapping : mappings) {
-    text += fmt::format("{}{} from container {}, host {}", text.empty() ? "" : "; ", mapping.size,
-                        mapping.container_id, mapping.host_id);
+// runc's words.
+std::vector<Mapping> check_joined_map(pid_t pid, const char* file, std::string_view field,
+                                      const std::vector<Mapping>& expected) {
+  std::vector<Mapping> found = from_text(read_of_process(pid, file));
+  if (!expected.empty() && sorted(found) != sorted(expected)) {
+    throw spec_error(
+        fmt::format("user namespaces enabled, but both namespace path and non-matching mapping "
+                    "specified -- you may only provide one: {} of the namespace is {}",
+                    file, found.empty() ? "empty" : shown(found)),
+        field);
   }
-  return text;
+  if (found.empty() || !to_host(found, 0)) {
+    throw spec_error(fmt::format("the user namespace to join does not map root: its {} is {}", file,
+                                 found.empty() ? "empty" : shown(found)),
+                     field);
+  }
+  return found;
 }
 
 }  // namespace
@@ -236,24 +276,27 @@ std::vector<Mapping> from_text(std::string_view text) {
 }
 
 void apply_in_parent(const Plan& plan, pid_t pid) {
-  if (plan.uids.empty() && plan.gids.empty()) return;
-  const auto each = [&](auto&& act) {
-    asked_by([] { return std::string(kUidField); },
-             [&] { act("uid_map", "newuidmap", plan.uids); });
-    asked_by([] { return std::string(kGidField); },
-             [&] { act("gid_map", "newgidmap", plan.gids); });
-  };
-  if (plan.joined) {
-    each([pid](const char* file, const char*, const auto& maps) { compare_map(file, pid, maps); });
-    return;
-  }
   // Before gid_map, or the kernel refuses that (CVE-2014-8989: dropping a group could gain access).
   if (plan.deny_setgroups) {
     sys::write_value(sys::FdRef::cwd(), fmt::format("/proc/{}/setgroups", pid), "deny");
   }
-  each([&](const char* file, const char* helper, const auto& maps) {
-    plan.through_helpers ? run_helper(helper, pid, maps) : write_map(file, pid, maps);
-  });
+  asked_by([] { return std::string(kUidField); },
+           [&] {
+             if (!plan.through_helpers) return write_map("uid_map", pid, plan.uids);
+             write_through({"newuidmap", "/etc/subuid", sys::effective_user()}, pid, plan.uids);
+           });
+  asked_by([] { return std::string(kGidField); },
+           [&] {
+             if (!plan.through_helpers) return write_map("gid_map", pid, plan.gids);
+             write_through({"newgidmap", "/etc/subgid", sys::effective_group()}, pid, plan.gids);
+           });
+}
+
+Plan check_joined_in_parent(const Plan& plan, pid_t pid) {
+  return {.uids = check_joined_map(pid, "uid_map", kUidField, plan.uids),
+          .gids = check_joined_map(pid, "gid_map", kGidField, plan.gids),
+          .joined = true,
+          .deny_setgroups = read_of_process(pid, "setgroups").starts_with("deny")};
 }
 
 void explain(const Plan& plan, Explain& out) {

@@ -57,9 +57,12 @@ std::string to_text(const std::vector<Mapping>& mappings);
 std::vector<Mapping> from_text(std::string_view text);
 /// Writes both maps of process `pid`, whose user namespace is new. Throws Error(system).
 void write_maps(pid_t pid, const std::vector<Mapping>& uids, const std::vector<Mapping>& gids);
-/// Writes the maps of process `pid`, or, where its user namespace is a joined one, checks that they
-/// are what the config says. Throws Error(system or spec).
+/// Writes the maps of process `pid`. Throws Error(system or unsupported), in the words of newuidmap
+/// and newgidmap where these refuse.
 void apply_in_parent(const Plan& plan, pid_t pid);
+/// The maps of the joined user namespace that process `pid` is in. Throws Error(spec) where they
+/// are not the ones of the config, or do not map root, and Error(system).
+Plan check_joined_in_parent(const Plan& plan, pid_t pid);
 /// One effect for each map.
 void explain(const Plan& plan, Explain& out);
 

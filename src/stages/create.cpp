@@ -56,6 +56,8 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
       .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
       .namespaces = plan.namespaces.all(),
       .private_pids = plan.namespaces.creates(namespaces::Type::pid),
+      .uid_map = id_map::to_text(plan.id_map.uids),
+      .gid_map = id_map::to_text(plan.id_map.gids),
       .annotations = bundle.annotations,
       .has_poststart = !plan.hooks.poststart.empty(),
       .has_poststop = !plan.hooks.poststop.empty(),
@@ -200,6 +202,17 @@ void undo_hooks(Made& made) {
   });
 }
 
+// What a joined user namespace maps can be seen once a process of ours is in it; the joiner that
+// has made init was.
+void check_joined_ids(Made& made) {
+  const Plan& plan = made.bundle.plan;
+  if (!plan.id_map.joined) return;
+  const id_map::Plan found = id_map::check_joined_in_parent(plan.id_map, made.init.pid);
+  credentials::check_ids(plan.process.credentials, found);
+  made.record.uid_map = id_map::to_text(found.uids);
+  made.record.gid_map = id_map::to_text(found.gids);
+}
+
 // Everything after the claim. `far` is init's end of the channel.
 void make_init(Made& made, const CreateRequest& request, Start start, const state::Store& store,
                sys::Fd far) {
@@ -217,6 +230,7 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
     sys::wait_for(made.init.pidfd);
   });
   tools.payload.channel.close();
+  check_joined_ids(made);
   oom_score::apply_in_parent(plan.process.oom_score, made.init.pid);
   made.record.init = identity_of(made.init);
   in_context([] { return "error during container init"; },

@@ -230,10 +230,13 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
   refuse_labels(request);
   ProcessSpec spec = read_process_spec(request, intent);
   apply_flags(request, spec);
-  const id_map::Plan no_maps{.deny_setgroups = intent.setgroups_denied};
+  const id_map::Plan maps{.uids = id_map::from_text(record.uid_map),
+                          .gids = id_map::from_text(record.gid_map),
+                          .joined = intent.user_mapped,
+                          .deny_setgroups = intent.setgroups_denied};
   ProcessPlan plan = plan_process(
       spec, probe_host({}),
-      {.user_namespace = intent.user_mapped, .id_map = no_maps, .has_seccomp = record.has_seccomp});
+      {.user_namespace = intent.user_mapped, .id_map = maps, .has_seccomp = record.has_seccomp});
   // The process itself has by then given up what raising a hard limit takes.
   plan.rlimits.from_parent = !plan.rlimits.limits.empty();
   return plan;

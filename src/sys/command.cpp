@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <string_view>
 
 #include "sys/describe.hpp"
 #include "sys/fd.hpp"
@@ -83,6 +85,18 @@ std::optional<CommandResult> run_command(const std::string& path,
   result.errors = read_errors(errors);
   result.status = await(pid);
   return result;
+}
+
+std::vector<std::string> search_path() {
+  std::vector<std::string> directories;
+  const char* const path = std::getenv("PATH");
+  std::string_view left = path != nullptr ? path : "";
+  while (!left.empty()) {
+    const std::string_view one = left.substr(0, left.find(':'));
+    left.remove_prefix(std::min(one.size() + 1, left.size()));
+    if (one.starts_with('/')) directories.emplace_back(one);
+  }
+  return directories;
 }
 
 }  // namespace tare::sys

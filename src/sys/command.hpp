@@ -20,4 +20,7 @@ struct CommandResult {
 std::optional<CommandResult> run_command(const std::string& path,
                                          const std::vector<std::string>& arguments);
 
+/// The absolute directories of the caller's PATH; none where it has none.
+std::vector<std::string> search_path();
+
 }  // namespace tare::sys

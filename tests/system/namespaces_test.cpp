@@ -162,11 +162,29 @@ TEST_CASE("root maps ids of a new user namespace and checks those of a joined on
   CHECK(sys::read_file(sys::FdRef::cwd(), proc + "setgroups") == "allow\n");
 
   id_map::Plan joined{.uids = {{10, 5, 1}, {0, 100000, 10}}, .joined = true};
-  CHECK_NOTHROW(id_map::apply_in_parent(joined, user.pid()));
+  const id_map::Plan found = id_map::check_joined_in_parent(joined, user.pid());
+  CHECK(found.uids == plan.uids);
+  CHECK(found.gids == plan.gids);
+  CHECK_FALSE(found.deny_setgroups);
   joined.gids = {{0, 200001, 7}};
-  CHECK_THROWS_WITH(id_map::apply_in_parent(joined, user.pid()),
-                    "user namespaces enabled, but both namespace path and non-matching mapping "
-                    "specified -- you may only provide one");
+  CHECK_THROWS_WITH(
+      id_map::check_joined_in_parent(joined, user.pid()),
+      Catch::Matchers::StartsWith("config.json: user namespaces enabled, but both namespace path "
+                                  "and non-matching mapping specified"));
+}
+
+TEST_CASE("a joined user namespace must map root, and may have given up setgroups", "[id_map]") {
+  if (!is_root()) return;
+  const Keeper bare(CLONE_NEWUSER);
+  CHECK_THROWS_WITH(id_map::check_joined_in_parent({.joined = true}, bare.pid()),
+                    "config.json: the user namespace to join does not map root: its uid_map is "
+                    "empty");
+  const Keeper user(CLONE_NEWUSER);
+  id_map::apply_in_parent({.uids = {{0, 7, 1}}, .gids = {{0, 8, 1}}, .deny_setgroups = true},
+                          user.pid());
+  CHECK(id_map::check_joined_in_parent({.joined = true}, user.pid()) ==
+        id_map::Plan{
+            .uids = {{0, 7, 1}}, .gids = {{0, 8, 1}}, .joined = true, .deny_setgroups = true});
 }
 
 TEST_CASE("setgroups is denied where the plan says so", "[id_map]") {
@@ -221,7 +239,8 @@ TEST_CASE("without newuidmap the error names it, and with it the program's own w
           {.uids = {{0, 100000, 65536}}, .gids = {{0, 100000, 65536}}, .through_helpers = true},
           user.pid());
     } catch (const Error& error) {
-      return error.message().find("newuidmap") == 0 && !error.hint().empty();
+      return error.message().find("newuidmap") == 0 &&
+             error.message().find("64999:100000:65536") != std::string::npos;
     }
     return false;
   }));

@@ -102,6 +102,8 @@ TEST_CASE("a cgroup is optional for the rootless who name none", "[cgroup]") {
   host.rootless = true;
   CHECK(plan({}, {.id = "web"}, host).optional);
   CHECK_FALSE(plan({.path = "mine"}, {.id = "web"}, host).optional);
+  CHECK_FALSE(plan({}, {.id = "web", .rootless = false}, host).optional);
+  CHECK(plan({}, {.id = "web", .rootless = true}, {}).optional);
 }
 
 TEST_CASE("the cgroup is explained by its directory", "[cgroup]") {

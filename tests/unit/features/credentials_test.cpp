@@ -23,6 +23,24 @@ Error error_of(const std::function<void()>& act) {
 const id_map::Plan kMapped{.uids = {{.container_id = 0, .host_id = 100000, .size = 1000}},
                            .gids = {{.container_id = 0, .host_id = 100000, .size = 100}}};
 
+TEST_CASE("what a joined user namespace maps is checked once it is known", "[credentials]") {
+  const Plan planned = plan({.uid = 7, .additional_gids = {9}}, {.joined = true}, true);
+  CHECK(planned.groups_may_be_denied);
+  id_map::Plan found{.uids = {{0, 100, 8}}, .gids = {{0, 100, 10}}, .joined = true};
+  CHECK_NOTHROW(check_ids(planned, found));
+  found.gids = {{0, 100, 9}};
+  try {
+    check_ids(planned, found);
+    FAIL("taken");
+  } catch (const Error& error) {
+    CHECK(error.field() == "/process/user/additionalGids/0");
+  }
+  found.gids = {{0, 100, 10}};
+  found.deny_setgroups = true;
+  CHECK_THROWS_WITH(check_ids(planned, found),
+                    "cannot set any additional groups in a rootless container");
+}
+
 TEST_CASE("a whole user is planned as it is written", "[credentials]") {
   const Spec spec =
       read_user(R"({"uid": 4294967294, "gid": 5, "additionalGids": [7, 0, 7], "umask": 63})");

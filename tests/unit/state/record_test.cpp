@@ -37,6 +37,8 @@ Record full_record() {
           .cgroup_directory = "/sys/fs/cgroup/web",
           .namespaces = 0x7c020000,
           .private_pids = true,
+          .uid_map = "0 1000 1\n1 100000 65536\n",
+          .gid_map = "0 100 1\n",
           .annotations = {{"a", "x \"y\" \n z"}, {"\u00e5", "\u2603 <&>"}},
           .has_poststart = true,
           .has_poststop = true,
