@@ -80,6 +80,12 @@ void kill(const GlobalOptions& global, const std::string& id, int signal, bool a
 void remove(const GlobalOptions& global, const std::string& id, bool force);
 void pause(const GlobalOptions& global, const std::string& id);
 void resume(const GlobalOptions& global, const std::string& id);
+/// Mounts what `file`, a JSON list in the form of config.json's `mounts`, asks for in a container
+/// that lives; all of it or nothing.
+void add_mounts(const GlobalOptions& global, const std::string& id, const std::string& file);
+/// Detaches what is mounted in the container at each `destination` of such a list, the rest of which
+/// does not matter. Nothing is detached unless all of them are mount points.
+void remove_mounts(const GlobalOptions& global, const std::string& id, const std::string& file);
 /// The record and status of one container. Error(state) "container does not exist".
 State query(const GlobalOptions& global, const std::string& id);
 

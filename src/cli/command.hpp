@@ -47,6 +47,7 @@ extern const Command kExplain;
 extern const Command kFeatures;
 extern const Command kKill;
 extern const Command kList;
+extern const Command kMounts;
 extern const Command kPause;
 extern const Command kPs;
 extern const Command kResume;

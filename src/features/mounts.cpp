@@ -239,10 +239,13 @@ std::string in_brief(const Mount& mount) {
 }  // namespace
 
 Spec read(const spec::Reader& top) {
-  Spec spec;
   const std::optional<spec::Reader> list = top.find("mounts");
-  if (!list) return spec;
-  for (const spec::Reader& item : list->items()) spec.entries.push_back(read_entry(item));
+  return list ? read_list(*list) : Spec{};
+}
+
+Spec read_list(const spec::Reader& list) {
+  Spec spec;
+  for (const spec::Reader& item : list.items()) spec.entries.push_back(read_entry(item));
   return spec;
 }
 

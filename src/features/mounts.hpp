@@ -78,6 +78,8 @@ struct Context {
 
 /// Reads `mounts` from the top of config.json. Throws Error(spec).
 Spec read(const spec::Reader& top);
+/// Reads a list of mounts that is a document of its own. Throws Error(spec).
+Spec read_list(const spec::Reader& list);
 /// Throws Error(spec or unsupported): binds over /proc that are not on the list of harmless files,
 /// …
 Plan plan(const Spec& spec, const Context& context, const Host& host);
@@ -99,6 +101,10 @@ struct Made {
 /// Makes or takes every mount, in order, and attaches it. Throws Error(system) "error mounting
 /// \"SOURCE\" to rootfs at \"DESTINATION\": ...", as runc words it.
 Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources);
+
+/// Makes or takes one mount and attaches it. Gives the mount, or nothing for a remount. Throws as
+/// apply_in_init does.
+sys::Fd apply_one(const Mount& mount, const sys::Root& root, sys::Fd source);
 
 /// Makes read-only what had to be writable until devices, the console and hooks were done.
 /// Throws Error(system).

@@ -103,14 +103,18 @@ void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
   put_on(*target, source);
 }
 
-void attach_inner_bind(const Mount& mount, const sys::Root& root) {
+sys::Fd attach_inner_bind(const Mount& mount, const sys::Root& root) {
   const mount_options::Options& options = mount.options;
   const int itself = options.keep_source_link || options.copy_link ? O_NOFOLLOW : 0;
-  const sys::Fd source = root.open(mount.source, O_PATH | itself);
-  if (is_link_to_copy(mount, source)) return attach_bind(mount, root, source);
-  const sys::Fd tree = sys::clone_tree(source, "", options.recursive_bind);
+  sys::Fd source = root.open(mount.source, O_PATH | itself);
+  if (is_link_to_copy(mount, source)) {
+    attach_bind(mount, root, source);
+    return source;
+  }
+  sys::Fd tree = sys::clone_tree(source, "", options.recursive_bind);
   change(tree, options, options.recursive_bind);
   attach_bind(mount, root, tree);
+  return tree;
 }
 
 void set_option(sys::NewFilesystem& filesystem, const std::string& option) {
@@ -150,7 +154,7 @@ sys::Fd make_filesystem(const Mount& mount, const std::optional<sys::Fd>& covere
 }
 
 // The filesystem first: one that cannot be made leaves no directory behind that was made for it.
-void attach_filesystem(const Mount& mount, const sys::Root& root, Made& made) {
+sys::Fd attach_filesystem(const Mount& mount, const sys::Root& root) {
   const bool ordinary = mount.type == "proc" || mount.type == "sysfs";
   std::optional<sys::Fd> target =
       ordinary ? std::nullopt : mount_target::find(root, mount.destination);
@@ -161,10 +165,7 @@ void attach_filesystem(const Mount& mount, const sys::Root& root, Made& made) {
                       : mount_target::make(root, mount.destination, true);
   }
   put_on(*target, filesystem);
-  if (mount.late_readonly) made.late_readonly.push_back(sys::duplicate(filesystem));
-  if (mount.type == "devpts" && mount.destination == "/dev/pts") {
-    made.devpts = std::move(filesystem);
-  }
+  return filesystem;
 }
 
 void remount(const Mount& mount, const sys::Root& root) {
@@ -188,28 +189,35 @@ Sources open_sources(const Plan& plan) {
   return sources;
 }
 
+sys::Fd apply_one(const Mount& mount, const sys::Root& root, sys::Fd source) {
+  return for_mount(mount, [&]() -> sys::Fd {
+    switch (mount.kind) {
+      case Kind::bind:
+        attach_bind(mount, root, source);
+        return std::move(source);
+      case Kind::inner_bind:
+        return attach_inner_bind(mount, root);
+      case Kind::filesystem:
+        return attach_filesystem(mount, root);
+      case Kind::remount:
+        remount(mount, root);
+        break;
+    }
+    return sys::Fd();
+  });
+}
+
 Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources) {
   Made made;
   for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
     const Mount& mount = plan.mounts[i];
-    for_mount(mount, [&] {
-      switch (mount.kind) {
-        case Kind::bind:
-          attach_bind(mount, root, sources.at(i));
-          break;
-        case Kind::inner_bind:
-          attach_inner_bind(mount, root);
-          break;
-        case Kind::filesystem:
-          attach_filesystem(mount, root, made);
-          break;
-        case Kind::remount:
-          remount(mount, root);
-          break;
-      }
-    });
-    sources.at(i).reset();
+    sys::Fd attached = apply_one(mount, root, std::move(sources.at(i)));
     if (mount.destination == "/dev") made.dev = true;
+    if (mount.late_readonly) {
+      made.late_readonly.push_back(std::move(attached));
+    } else if (mount.type == "devpts" && mount.destination == "/dev/pts") {
+      made.devpts = std::move(attached);
+    }
   }
   return made;
 }

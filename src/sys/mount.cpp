@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -130,6 +131,23 @@ void reconfigure(FdRef mount, const std::vector<std::string>& options) {
   if (::syscall(SYS_fsconfig, context.number(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) <
       0) {
     fail(errno, context, fmt::format("{}: reconfigure", describe(mount)));
+  }
+}
+
+bool is_mount_root(FdRef place) {
+  struct statx found {};
+  if (::statx(place.number(), "", AT_EMPTY_PATH, 0, &found) < 0) {
+    raise(errno, "statx {}", describe(place));
+  }
+  return (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+void detach(FdRef own_descriptors, FdRef mount) {
+  change_directory(own_descriptors);
+  // umount2 takes no descriptor. The magic link leads to the mount itself, past whatever has been
+  // mounted or renamed at its path meanwhile.
+  if (::umount2(std::to_string(mount.number()).c_str(), kDetach) < 0) {
+    raise(errno, "umount2({}, MNT_DETACH)", describe(mount));
   }
 }
 

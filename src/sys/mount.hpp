@@ -53,6 +53,15 @@ class NewFilesystem {
 /// mount(8) does for "remount". Throws Error(system).
 void reconfigure(FdRef mount, const std::vector<std::string>& options);
 
+/// Whether `place` is the root of a mount, not a place within one (STATX_ATTR_MOUNT_ROOT). Throws
+/// Error(system).
+bool is_mount_root(FdRef place);
+
+/// Detaches (MNT_DETACH) the very mount whose root `mount` is, with all that is mounted below it.
+/// `own_descriptors` is this process's own /proc/self/fd; the current directory is changed to it.
+/// Throws Error(system).
+void detach(FdRef own_descriptors, FdRef mount);
+
 /// Makes the current directory, which must be a mount's root, the root of this mount namespace, and
 /// detaches the old root with all that is mounted there.
 void pivot_root_here();

@@ -44,6 +44,11 @@ void set_at(const std::string& path, const MountAttributes& attributes, bool rec
   set_attributes(mount, attributes, recursive);
 }
 
+bool is_mount_at(const std::string& path) {
+  const Fd place = open_path(path);
+  return is_mount_root(place);
+}
+
 void reconfigure_at(const std::string& path, const std::vector<std::string>& options) {
   const Fd mount = open_path(path);
   reconfigure(mount, options);
@@ -88,6 +93,24 @@ TEST_CASE("a new filesystem is mounted with its options and attributes", "[mount
                              !has(got.options, "nodev") && has(got.superblock, "size=64k");
           return right ? test::mode_of("/mnt/at") : got.options + got.superblock;
         }) == "711 0:0");
+}
+
+TEST_CASE("a mount is detached by its descriptor, whatever is mounted over it", "[mount]") {
+  if (test::skip_unless_root()) return;
+  CHECK(on_machine([] {
+          test::write("/mnt/at/.keep");
+          const Fd lower = new_tmpfs();
+          const Fd upper = new_tmpfs();
+          attach_at(lower, "/mnt/at");
+          attach_at(upper, "/mnt/at");
+          const Fd proc = own_proc();
+          const Fd own = open_at(proc, "fd", O_PATH | O_DIRECTORY);
+          detach(own, upper);
+          const bool lower_is_left = is_mount_at("/mnt/at");
+          detach(own, lower);
+          const bool is_place = is_mount_at("/mnt/at");
+          return std::string(lower_is_left ? "one" : "none") + (is_place ? ", one" : ", none");
+        }) == "one, none");
 }
 
 TEST_CASE("an option that a filesystem does not take is told in its own words", "[mount]") {

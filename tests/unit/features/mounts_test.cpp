@@ -17,6 +17,23 @@ constexpr std::uint64_t kFlags = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_A
 
 }  // namespace
 
+TEST_CASE("mounts: a list by itself is read as the one of a config, with its own pointers",
+          "[mounts]") {
+  const spec::Document list("list.json", R"([{"destination": "/a"}, {"destination": "b"}])");
+  const Spec spec = read_list(list.top());
+  REQUIRE(spec.entries.size() == 2);
+  CHECK(spec.entries[1].destination == "b");
+  CHECK(spec.entries[1].pointer == "/1");
+  const spec::Document none("list.json", "[]");
+  CHECK(read_list(none.top()).entries.empty());
+  for (const char* text : {R"({"mounts": []})", "null", "[1]", "[{}]", R"([{"destination": ""}])",
+                           R"([{"destination": 1}])"}) {
+    INFO(text);
+    const spec::Document bad("list.json", text);
+    CHECK_THROWS_AS(read_list(bad.top()), Error);
+  }
+}
+
 TEST_CASE("mounts: a config without mounts plans none", "[mounts]") {
   CHECK(plan_with({}, "") == Plan{});
   const spec::Document nothing("config.json", "{}");
