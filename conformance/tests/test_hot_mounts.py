@@ -166,6 +166,9 @@ def test_in_a_user_namespace_what_is_made_belongs_to_its_root(box, source):
     assert box.exec("stat", "-c", "%u", "/hot", "/hot/tmp").check().out == "0\n0\n"
     assert os.stat(box.rootfs / "hot").st_uid == 100000
     box.exec("touch", "/hot/tmp/mine").check()
+    change(box, "add", [bind("/hot/mapped", source, "idmap")]).check()
+    assert box.exec("stat", "-c", "%u", "/hot/mapped/file").check().out == "0\n"
+    change(box, "remove", [bind("/hot/mapped", source)]).check()
     change(box, "add", [*mounts, bind("/hot/none", "/nonexistent")]).fails()
     assert set(below(box)) == {"/hot/tmp", "/hot/dir"}
     change(box, "remove", mounts).check()
