@@ -8,8 +8,7 @@ from harness import host, sandbox
 
 FIRST, SIZE = 100000, 65536
 NOBODY = (65534, 65534)
-OLD = "1.8 takes them as maps of ids the other way round, or not at all"
-pytestmark = pytest.mark.peer(runc="1.1 has none", crun=OLD)
+NONE = "1.1 has no id-mapped mounts"
 
 MS_BIND = 0x1000
 
@@ -93,12 +92,14 @@ def tree(box):
 MAPPED = {"uids": [(0, FIRST, SIZE)], "gids": [(0, FIRST, SIZE)]}
 
 
+@pytest.mark.peer(runc=NONE)
 def test_files_have_the_owners_of_the_mapping(anywhere, source):
     add(anywhere, "/m", source, **MAPPED)
     expected = [anywhere.seen(FIRST, FIRST), anywhere.seen(FIRST + 1, FIRST + 1)]
     assert owners(anywhere, "/m/root", "/m/one") == expected
 
 
+@pytest.mark.peer(runc=NONE)
 def test_the_same_directory_without_a_mapping_is_as_it_was(anywhere, source):
     add(anywhere, "/m", source, **MAPPED)
     add(anywhere, "/plain", source)
@@ -106,6 +107,7 @@ def test_the_same_directory_without_a_mapping_is_as_it_was(anywhere, source):
     assert owners(anywhere, "/m/root", "/plain/root") == expected
 
 
+@pytest.mark.peer(runc=NONE)
 def test_what_the_container_writes_has_the_filesystems_owner(user, source):
     add(user, "/m", source, **MAPPED)
     os.chmod(source, 0o755)
@@ -115,6 +117,7 @@ def test_what_the_container_writes_has_the_filesystems_owner(user, source):
     assert (about.st_uid, about.st_gid) == (0, 0)
 
 
+@pytest.mark.peer(runc=NONE)
 def test_a_user_that_the_mapping_lacks_cannot_write(box, source):
     add(box, "/m", source, **MAPPED)
     os.chmod(source, 0o777)
@@ -124,12 +127,15 @@ def test_a_user_that_the_mapping_lacks_cannot_write(box, source):
     assert not (source / "new").exists()
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 does not follow a source that is a link")
 def test_one_directory_may_be_mapped_in_several_ways(anywhere, several):
     link = anywhere.path("link")
     link.symlink_to("several")
     for number, place in enumerate((several, several, link)):
         shift = FIRST + 1000 * number
-        add(anywhere, f"/m{number}", place, uids=[(100, shift, 100)], gids=[(200, shift + 500, 100)])
+        add(
+            anywhere, f"/m{number}", place, uids=[(100, shift, 100)], gids=[(200, shift + 500, 100)]
+        )
     expected = [
         anywhere.seen(FIRST + 1000 * number + uid, FIRST + 1000 * number + 500 + gid)
         for number in range(3)
@@ -139,6 +145,7 @@ def test_one_directory_may_be_mapped_in_several_ways(anywhere, several):
     assert owners(anywhere, *places) == expected
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 runs out of descriptors")
 def test_twenty_mounts_with_one_mapping_leave_no_descriptor_and_fit_a_low_limit(user, source):
     for number in range(20):
         add(user, f"/m{number}", source, **MAPPED)
@@ -153,6 +160,7 @@ SPLIT = {
 }
 
 
+@pytest.mark.peer(runc=NONE)
 def test_a_mapping_of_many_pieces_maps_each(anywhere, several):
     add(anywhere, "/m", several, **SPLIT)
     assert owners(anywhere, "/m/foo", "/m/bar", "/m/baz") == [
@@ -178,6 +186,7 @@ def top_of_tree(box):
     ]
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 binds no submounts beside a mapping")
 @pytest.mark.parametrize("words", [[], ["idmap"]], ids=["no word", "idmap"])
 def test_only_the_top_of_a_tree_is_mapped(anywhere, tree, words):
     add(anywhere, "/m", tree, ["rbind", *words], **OF_A_TREE)
@@ -185,6 +194,7 @@ def test_only_the_top_of_a_tree_is_mapped(anywhere, tree, words):
     assert owners(anywhere, *PLACES, *BELOW) == top_of_tree(anywhere) + below
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 binds no submounts beside a mapping")
 def test_ridmap_maps_the_whole_tree(anywhere, tree):
     add(anywhere, "/m", tree, ["rbind", "ridmap"], **OF_A_TREE)
     below = [
@@ -195,6 +205,7 @@ def test_ridmap_maps_the_whole_tree(anywhere, tree):
     assert owners(anywhere, *PLACES, *BELOW) == top_of_tree(anywhere) + below
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 binds no submounts beside a mapping")
 @pytest.mark.parametrize("word", ["idmap", "ridmap"])
 def test_without_mappings_the_containers_own_are_taken(user, tree, word):
     add(user, "/m", tree, ["rbind", word])
@@ -202,6 +213,7 @@ def test_without_mappings_the_containers_own_are_taken(user, tree, word):
     assert owners(user, *PLACES, *BELOW) == [(100, 211), (200, 222), (300, 233)] + below
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 binds no submounts beside a mapping")
 @pytest.mark.parametrize("word", ["idmap", "ridmap"])
 def test_without_mappings_a_joined_user_namespaces_are_taken(box, tree, word):
     first = box.sibling("-first")
@@ -215,6 +227,7 @@ def test_without_mappings_a_joined_user_namespaces_are_taken(box, tree, word):
     assert owners(box, *PLACES, *BELOW) == [(100, 211), (200, 222), (300, 233)] + below
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 loses them beside a mapping")
 def test_propagation_and_flags_hold_beside_a_mapping(user, source):
     add(user, "/m", source, ["bind", "shared", "ro", "nosuid"], **MAPPED)
     mount = user.facts().mounts_at("/m")[0]
@@ -222,11 +235,13 @@ def test_propagation_and_flags_hold_beside_a_mapping(user, source):
     assert {"ro", "nosuid", "idmapped"} <= mount.options
 
 
+@pytest.mark.peer(runc=NONE)
 def test_a_relative_destination_may_be_mapped(user, source):
     add(user, "some/where", source, **MAPPED)
     assert owners(user, "/some/where/one") == [(1, 1)]
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 looks it up on the host")
 def test_a_source_in_the_rootfs_may_be_mapped_and_is_looked_up_within_it(user):
     inside = fill(user.rootfs / "inside", one=(1, 1))
     (user.rootfs / "to").symlink_to("/inside")
@@ -235,6 +250,7 @@ def test_a_source_in_the_rootfs_may_be_mapped_and_is_looked_up_within_it(user):
     assert owners(user, "/m/one", "/linked/one") == [(1, 1), (1, 1)]
 
 
+@pytest.mark.peer(runc=NONE)
 def test_a_file_may_be_mapped(user, source):
     add(user, "/etc/group", source / "one", **MAPPED)
     assert owners(user, "/etc/group") == [(1, 1)]
@@ -243,6 +259,7 @@ def test_a_file_may_be_mapped(user, source):
 # crun's form of the option: FIRST-HOST-SIZE.
 
 
+@pytest.mark.peer(runc=NONE)
 def test_the_option_may_hold_the_mappings(anywhere, several):
     text = f"uids=100-{FIRST + 1000}-1#101-{FIRST + 2000}-2;gids=200-{FIRST + 3000}-100"
     add(anywhere, "/m", several, ["bind", f"idmap={text}"])
@@ -253,6 +270,7 @@ def test_the_option_may_hold_the_mappings(anywhere, several):
     ]
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 knows no relative ones")
 def test_a_mapping_in_the_option_may_be_relative_to_the_containers(user, several):
     for key in ("uidMappings", "gidMappings"):
         user.set(f"linux.{key}", [line(0, FIRST, 1), line(1, FIRST + 5000, 1000)])
@@ -286,6 +304,7 @@ BAD = {
 }
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 has other words, or goes on")
 @pytest.mark.parametrize("name", BAD)
 def test_a_mapping_is_refused_with(box, source, name):
     what, said = BAD[name]
@@ -296,12 +315,14 @@ def test_a_mapping_is_refused_with(box, source, name):
     assert not (box.rootfs / "m").exists()
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 does not name the mount")
 def test_a_file_system_that_cannot_be_mapped_is_named_with_the_reason(box):
     add(box, "/m", "/proc", ["bind"], **MAPPED)
     said = box.create().fails().said
     assert "/m" in said and "map the ids of the mount" in said and "invalid argument" in said
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 cannot join it")
 def test_a_joined_user_namespace_that_is_the_hosts_maps_nothing(box, source):
     box.bundle.namespace("user", "/proc/self/ns/user")
     add(box, "/m", source, ["bind", "idmap"])
