@@ -48,10 +48,10 @@ bool in_user_namespace(const Context& context, const Host& host) {
   return context.namespaces.has(Type::user) || host.rootless;
 }
 
-// The kernel mounts sysfs only for who owns the network namespace that it shows.
-bool may_mount_sysfs(const Context& context, const Host& host) {
-  if (!in_user_namespace(context, host) || context.namespaces.creates(Type::network)) return true;
-  return context.namespaces.joins(Type::network) && !context.namespaces.creates(Type::user);
+// The kernel mounts a filesystem that shows a namespace only for who owns that namespace.
+bool owns(Type type, const Context& context, const Host& host) {
+  if (!in_user_namespace(context, host) || context.namespaces.creates(type)) return true;
+  return context.namespaces.joins(type) && !context.namespaces.creates(Type::user);
 }
 
 void turn_into_bind(Mount& mount, const std::string& source, bool recursive, std::string reason) {
@@ -113,12 +113,6 @@ void plan_bind(Mount& mount, const Entry& entry, const Context& context, const H
   settle_flags(mount, in_user_namespace(context, host));
 }
 
-// A new mount needs CAP_SYS_ADMIN in the user namespace that owns the cgroup namespace.
-bool may_mount_cgroup(const Context& context, const Host& host) {
-  return !in_user_namespace(context, host) || context.namespaces.creates(Type::cgroup) ||
-         !context.namespaces.creates(Type::user);
-}
-
 void plan_cgroup(Mount& mount, const Context& context, const Host& host) {
   mount.type = "cgroup2";
   if (!context.namespaces.has(Type::cgroup)) {
@@ -129,7 +123,7 @@ void plan_cgroup(Mount& mount, const Context& context, const Host& host) {
     return turn_into_bind(mount, host.cgroup.mount_point, false,
                           "the whole tree of the host, there being no cgroup namespace");
   }
-  if (may_mount_cgroup(context, host) || context.cgroup_directory.empty()) return;
+  if (owns(Type::cgroup, context, host) || context.cgroup_directory.empty()) return;
   turn_into_bind(mount, context.cgroup_directory, false,
                  "the container's own cgroup: its cgroup namespace belongs to another user "
                  "namespace");
@@ -139,12 +133,20 @@ void plan_filesystem(Mount& mount, const Entry& entry, const Context& context, c
   if (entry.type.empty()) throw refusal(entry, "a mount that is no bind needs a type");
   if (entry.source.empty()) mount.source = entry.type;
   if (entry.type == "cgroup" || entry.type == "cgroup2") return plan_cgroup(mount, context, host);
-  if (entry.type == "sysfs" && !may_mount_sysfs(context, host)) {
+  if (entry.type == "sysfs" && !owns(Type::network, context, host)) {
     turn_into_bind(mount, std::string(kSys), true,
                    "the host's sysfs, read-only: a user namespace may mount one only for a network "
                    "namespace of its own");
     mount.options.recursive_set |= MOUNT_ATTR_RDONLY;
     mount.options.recursive_clear &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+    return;
+  }
+  if (entry.type == "mqueue" && !context.namespaces.has(Type::ipc) &&
+      !owns(Type::ipc, context, host)) {
+    turn_into_bind(
+        mount, "/dev/mqueue", false,
+        "the host's queues, there being no ipc namespace: a user namespace may not mount "
+        "them");
     return;
   }
   // Later mounts, devices and the console need their places below these made.

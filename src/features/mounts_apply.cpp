@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "features/copy_up.hpp"
+#include "features/mount_hints.hpp"
 #include "features/mount_target.hpp"
 #include "features/mounts.hpp"
 #include "sys/describe.hpp"
@@ -23,12 +24,14 @@ namespace {
 
 template <typename Body>
 decltype(auto) for_mount(const Mount& mount, Body&& body) {
-  return asked_by([&] { return mount.pointer; },
-                  [&]() -> decltype(auto) {
-                    return in_context(
-                        [&] { return mount_target::attempt(mount.source, mount.destination); },
-                        std::forward<Body>(body));
-                  });
+  try {
+    return in_context([&] { return mount_target::attempt(mount.source, mount.destination); },
+                      std::forward<Body>(body));
+  } catch (Error& error) {
+    error.set_field(mount.pointer);
+    error.set_hint(mount_hints::hint_for(mount, error.errno_value()));
+    throw;
+  }
 }
 
 void change(sys::FdRef fd, const mount_options::Options& options, bool tree) {

@@ -204,6 +204,21 @@ TEST_CASE("mounts: sysfs is the host's where a user namespace may not have one",
   CHECK(mount.options.set == MOUNT_ATTR_NOSUID);
 }
 
+TEST_CASE("mounts: the host's message queues are bound where they cannot be mounted", "[mounts]") {
+  const std::string one = entry("mqueue", "mqueue", "/dev/mqueue", R"("nosuid")");
+  const namespaces::Entry ipc{.type = namespaces::Type::ipc, .path = "/i"};
+  CHECK(plan_one(one).kind == Kind::filesystem);
+  CHECK(plan_one(one, in_user_namespace(CLONE_NEWIPC)).kind == Kind::filesystem);
+  // They would be other queues than those of the namespace that is joined.
+  CHECK(plan_one(one, {.namespaces = {.create = CLONE_NEWUSER, .join = {ipc}}}).kind ==
+        Kind::filesystem);
+  const Mount mount = plan_one(one, in_user_namespace());
+  CHECK(mount.kind == Kind::bind);
+  CHECK(mount.source == "/dev/mqueue");
+  CHECK(mount.options.set == MOUNT_ATTR_NOSUID);
+  CHECK_FALSE(mount.reason.empty());
+}
+
 TEST_CASE("mounts: what set-up has to write into becomes read-only late", "[mounts]") {
   for (const std::string& one :
        {entry("tmpfs", "t", "/run", R"("ro")"), entry("devtmpfs", "t", "/dev", R"("ro")")}) {
