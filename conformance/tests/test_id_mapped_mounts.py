@@ -6,6 +6,8 @@ import pytest
 
 from harness import host, sandbox
 
+pytestmark = pytest.mark.row("mounts.idmap")
+
 FIRST, SIZE = 100000, 65536
 NOBODY = (65534, 65534)
 NONE = "1.1 has no id-mapped mounts"

@@ -27,6 +27,7 @@ def lines(box, script):
 # copy-symlink
 
 
+@pytest.mark.row("mounts.copy-symlink")
 @NEWER
 def test_a_copied_link_is_a_link_to_the_same_text(box, link):
     box.bundle.mount("/new/deep/link", "bind", link, ["bind", "copy-symlink"])
@@ -35,6 +36,7 @@ def test_a_copied_link_is_a_link_to_the_same_text(box, link):
     assert os.readlink(box.rootfs / "new/deep/link") == "file"
 
 
+@pytest.mark.row("mounts.copy-symlink")
 def test_a_source_that_is_no_link_is_bound_as_ever(box, link):
     box.bundle.mount("/file", "bind", box.path("file"), ["bind", "copy-symlink"])
     assert lines(box, "cat /file; echo; grep -c ' /file ' /proc/self/mountinfo") == [
@@ -43,6 +45,7 @@ def test_a_source_that_is_no_link_is_bound_as_ever(box, link):
     ]
 
 
+@pytest.mark.row("mounts.copy-symlink")
 @NEWER
 def test_a_link_that_leads_nowhere_is_copied_all_the_same(box):
     box.path("dangling").symlink_to("/none/such")
@@ -50,6 +53,7 @@ def test_a_link_that_leads_nowhere_is_copied_all_the_same(box):
     assert lines(box, "readlink /copy") == ["/none/such"]
 
 
+@pytest.mark.row("mounts.copy-symlink")
 @NEWER
 def test_a_link_of_the_rootfs_is_copied_within_it(box):
     (box.rootfs / "from").symlink_to("/some/where")
@@ -57,12 +61,14 @@ def test_a_link_of_the_rootfs_is_copied_within_it(box):
     assert lines(box, "readlink /to") == ["/some/where"]
 
 
+@pytest.mark.row("mounts.copy-symlink")
 def test_the_same_link_may_be_there_already(box, link):
     (box.rootfs / "link").symlink_to("file")
     box.bundle.mount("/link", "bind", link, ["bind", "copy-symlink"])
     assert lines(box, "readlink /link") == ["file"]
 
 
+@pytest.mark.row("mounts.copy-symlink")
 @NEWER
 @pytest.mark.parametrize("what", ["another link", "a file", "a directory"])
 def test_anything_else_in_its_place_is_an_error(box, link, what):
@@ -80,6 +86,7 @@ def test_anything_else_in_its_place_is_an_error(box, link, what):
     assert os.lstat(place).st_mode == before.st_mode
 
 
+@pytest.mark.row("mounts.copy-symlink")
 def test_the_directory_of_a_copy_is_looked_up_within_the_root(box, link):
     canary = Canary(box.path("host"))
     (box.rootfs / "out").symlink_to(canary.path)
@@ -91,6 +98,7 @@ def test_the_directory_of_a_copy_is_looked_up_within_the_root(box, link):
 # src-nofollow
 
 
+@pytest.mark.row("mounts.nofollow")
 @NEWER
 def test_a_source_that_is_a_link_is_bound_itself(box, link):
     (box.rootfs / "place").write_text("covered")
@@ -99,6 +107,7 @@ def test_a_source_that_is_a_link_is_bound_itself(box, link):
     assert lines(box, "readlink /place; cat /place") == ["file", "in the container"]
 
 
+@pytest.mark.row("mounts.nofollow")
 @NEWER
 def test_a_target_is_made_for_a_link_that_is_bound(box, link):
     box.bundle.mount("/made", "bind", link, ["bind", "src-nofollow"])
@@ -106,6 +115,7 @@ def test_a_target_is_made_for_a_link_that_is_bound(box, link):
     assert stat.S_ISREG(os.lstat(box.rootfs / "made").st_mode)
 
 
+@pytest.mark.row("mounts.nofollow")
 @NEWER
 def test_a_link_of_the_rootfs_is_bound_itself(box):
     (box.rootfs / "from").symlink_to("/bin/busybox")
@@ -124,6 +134,7 @@ def led(box):
     return box
 
 
+@pytest.mark.row("mounts.nofollow")
 @NEWER
 def test_a_destination_that_is_a_link_is_covered_itself(led, link):
     led.bundle.mount("/leads", "bind", led.path("file"), ["bind", "dest-nofollow"])
@@ -134,22 +145,26 @@ def test_a_destination_that_is_a_link_is_covered_itself(led, link):
     ]
 
 
+@pytest.mark.row("mounts.nofollow")
 def test_without_the_word_what_it_leads_to_is_covered(led, link):
     led.bundle.mount("/leads", "bind", led.path("file"), ["bind"])
     assert lines(led, "readlink /leads; cat /target") == ["target", "in the file"]
 
 
+@pytest.mark.row("mounts.nofollow")
 @NEWER
 def test_a_link_may_be_bound_on_a_link(led, link):
     led.bundle.mount("/leads", "bind", link, ["bind", "src-nofollow", "dest-nofollow"])
     assert lines(led, "readlink /leads; readlink /target || echo none") == ["file", "none"]
 
 
+@pytest.mark.row("mounts.nofollow")
 def test_a_destination_that_is_missing_is_made(box, link):
     box.bundle.mount("/made", "bind", box.path("file"), ["bind", "dest-nofollow"])
     assert lines(box, "cat /made") == ["in the file"]
 
 
+@pytest.mark.row("mounts.nofollow")
 @NEWER
 def test_links_on_the_way_are_followed_within_the_root(led, link):
     (led.rootfs / "dir").mkdir()
@@ -159,6 +174,7 @@ def test_links_on_the_way_are_followed_within_the_root(led, link):
     assert lines(led, "cat /dir/last; echo; cat /target") == ["in the file", "the target"]
 
 
+@pytest.mark.row("mounts.nofollow")
 @pytest.mark.peer(crun="1.8 words its errors in its own way")
 @pytest.mark.parametrize("place", ["/proc/cmdline", "/proc/self/status"])
 def test_procfs_cannot_be_covered_by_way_of_a_link(box, link, place):
@@ -176,6 +192,7 @@ BAD = {
 }
 
 
+@pytest.mark.row("mounts.copy-symlink")
 @NEWER
 @pytest.mark.parametrize("words", BAD)
 def test_words_that_contradict_each_other_are_refused(box, link, words):
@@ -183,6 +200,7 @@ def test_words_that_contradict_each_other_are_refused(box, link, words):
     assert BAD[words] in box.create().fails().said
 
 
+@pytest.mark.row("mounts.nofollow")
 @NEWER
 @pytest.mark.parametrize("word", ["copy-symlink", "src-nofollow", "dest-nofollow"])
 def test_they_are_for_binds_only(box, word):
