@@ -154,6 +154,12 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   plan.sysctl = sysctl::plan(spec.sysctl, plan.namespaces, !spec.hostname.host.empty());
   plan.net_devices = net_devices::plan(spec.net_devices, plan.namespaces, host);
   plan.masked_paths = masked_paths::plan(spec.masked_paths, host);
+  plan.cgroup_delegation = cgroup_delegation::plan({.annotations = spec.annotations,
+                                                    .mounts = spec.mounts,
+                                                    .namespaces = plan.namespaces,
+                                                    .cgroup = plan.cgroup,
+                                                    .uid = spec.process.credentials.uid},
+                                                   host);
   plan.hooks = spec.hooks;
   plan.seccomp = seccomp::plan(spec.seccomp, host);
   plan.process = plan_process(spec.process, host,
@@ -171,6 +177,7 @@ Explain explain_all(const Plan& plan) {
   cgroup::explain(plan.cgroup, out);
   cgroup_resources::explain(plan.cgroup_resources, out);
   cgroup_devices::explain(plan.cgroup_devices, out);
+  cgroup_delegation::explain(plan.cgroup_delegation, out);
   namespaces::explain(plan.namespaces, out);
   id_map::explain(plan.id_map, out);
   oom_score::explain(plan.process.oom_score, out);

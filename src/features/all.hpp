@@ -11,6 +11,7 @@
 
 #include "features/capabilities.hpp"
 #include "features/cgroup.hpp"
+#include "features/cgroup_delegation.hpp"
 #include "features/cgroup_devices.hpp"
 #include "features/cgroup_resources.hpp"
 #include "features/credentials.hpp"
@@ -96,6 +97,7 @@ struct Plan {
   cgroup::Plan cgroup{};
   cgroup_resources::Plan cgroup_resources{};
   cgroup_devices::Plan cgroup_devices{};
+  cgroup_delegation::Plan cgroup_delegation{};
   seccomp::Plan seccomp{};
   /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may
   /// clone mounts. Otherwise the parent does, so that init needs no path of the host.

@@ -69,9 +69,10 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
 sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
   if (!plan.cgroup.enabled()) return sys::Fd();
   cgroup::Created created = cgroup::apply_in_parent(plan.cgroup);
-  undo.add([made = created.made, own = plan.cgroup.directory()] {
+  undo.add([&plan, made = created.made, own = plan.cgroup.directory()] {
     cgroup::kill_all(own);
     cgroup::await_empty(own, kKillTimeoutMs);
+    cgroup_delegation::undo(plan.cgroup_delegation, own);
     cgroup::remove_made(made);
   });
   cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, created.directory);
@@ -202,15 +203,16 @@ void undo_hooks(Made& made) {
   });
 }
 
-// What a joined user namespace maps can be seen once a process of ours is in it; the joiner that
-// has made init was.
-void check_joined_ids(Made& made) {
+// The maps of the container's user namespace. What a joined one maps can be seen once a process of
+// ours is in it; the joiner that has made init was.
+id_map::Plan find_ids(Made& made) {
   const Plan& plan = made.bundle.plan;
-  if (!plan.id_map.joined) return;
-  const id_map::Plan found = id_map::check_joined_in_parent(plan.id_map, made.init.pid);
+  if (!plan.id_map.joined) return plan.id_map;
+  id_map::Plan found = id_map::check_joined_in_parent(plan.id_map, made.init.pid);
   credentials::check_ids(plan.process.credentials, found);
   made.record.uid_map = id_map::to_text(found.uids);
   made.record.gid_map = id_map::to_text(found.gids);
+  return found;
 }
 
 // Everything after the claim. `far` is init's end of the channel.
@@ -230,7 +232,8 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
     sys::wait_for(made.init.pidfd);
   });
   tools.payload.channel.close();
-  check_joined_ids(made);
+  const id_map::Plan ids = find_ids(made);
+  cgroup_delegation::apply_in_parent(plan.cgroup_delegation, cgroup, ids, made.init.pid);
   oom_score::apply_in_parent(plan.process.oom_score, made.init.pid);
   made.record.init = identity_of(made.init);
   in_context([] { return "error during container init"; },

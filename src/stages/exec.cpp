@@ -10,6 +10,7 @@
 #include "features/stdio.hpp"
 #include "stages/birth.hpp"
 #include "stages/create.hpp"
+#include "stages/exec_cgroup.hpp"
 #include "stages/foreground.hpp"
 #include "stages/handover.hpp"
 #include "stages/lifecycle.hpp"
@@ -74,28 +75,6 @@ void refuse_labels(const ExecRequest& request) {
   }
 }
 
-// The cgroup that the process is born in. A path of the caller stays below the container's cgroup.
-sys::Fd open_cgroup(const ExecRequest& request, const Record& record) {
-  if (record.cgroup_directory.empty()) return sys::Fd();
-  const sys::Root root(
-      sys::open_at(sys::FdRef::cwd(), record.cgroup_directory, O_PATH | O_DIRECTORY));
-  std::string path = request.cgroup;
-  if (const std::size_t colon = path.find(':'); colon != std::string::npos) {
-    if (colon != 0) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("unknown controller {} in SubCgroupPaths: cgroup v2 "
-                              "has one tree for all",
-                              path.substr(0, colon)));
-    }
-    path.erase(0, 1);
-  }
-  if (("/" + path + "/").find("/../") != std::string::npos) {
-    throw Error(ErrorKind::usage, fmt::format("--cgroup {} leaves the container's cgroup", path));
-  }
-  return in_context([&] { return fmt::format("--cgroup \"{}\"", path); },
-                    [&] { return root.open(path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY); });
-}
-
 // What the process and its joiner need, opened before they exist.
 struct ExecTools {
   PayloadTools payload;
@@ -153,8 +132,8 @@ void enter_container(const ProcessPlan& plan, ExecTools& tools) {
   sys::set_dumpable(false);
 }
 
-sys::Child spawn_process(const ProcessPlan& plan, ExecTools& tools, ParentEnd& channel,
-                         const sys::Fd& cgroup) {
+sys::Child spawn_in(const sys::Fd& cgroup, const ProcessPlan& plan, ExecTools& tools,
+                    ParentEnd& channel) {
   sys::CloneRequest request;
   if (cgroup) request.cgroup = cgroup.ref();
   return spawn_through_joiner(
@@ -164,6 +143,20 @@ sys::Child spawn_process(const ProcessPlan& plan, ExecTools& tools, ParentEnd& c
         enter_container(plan, tools);
       },
       [&] { return exec_main(plan, tools); });
+}
+
+sys::Child spawn_process(const ExecRequest& request, const Record& record, const ProcessPlan& plan,
+                         ExecTools& tools, ParentEnd& channel) {
+  try {
+    return spawn_in(open_cgroup(request, record), plan, tools, channel);
+  } catch (const Error& error) {
+    // A container that passes controllers on to cgroups of its own has no process in its own one,
+    // and may not have (cgroup-v2.rst, "No Internal Process Constraint"). clone3 has done nothing.
+    if (error.errno_value() != EBUSY || !request.cgroup.empty()) throw;
+    const sys::Fd cgroup = find_cgroup_of_init(record);
+    if (!cgroup) throw;
+    return spawn_in(cgroup, plan, tools, channel);
+  }
 }
 
 // Answers what the process asks for until it is ready, then lets it go and awaits its execve.
@@ -253,7 +246,6 @@ Added add_process(const ExecRequest& request) {
   return in_context(
       [] { return "unable to start container process"; },
       [&] {
-        const sys::Fd cgroup = open_cgroup(request, found.record);
         auto [near, far] = sys::socket_pair();
         ParentEnd channel(std::move(near));
         ExecTools tools{
@@ -264,7 +256,7 @@ Added add_process(const ExecRequest& request) {
         if (!request.console_socket.empty()) {
           tools.console_socket = sys::connect_unix(request.console_socket);
         }
-        Added added{.process = spawn_process(plan, tools, channel, cgroup)};
+        Added added{.process = spawn_process(request, found.record, plan, tools, channel)};
         Undo undo;
         undo.add([&process = added.process] {
           sys::send_signal(process.pidfd, SIGKILL);

@@ -1,0 +1,59 @@
+/// A cgroup that the container manages itself: its own, where it has it mounted writable in a
+/// cgroup namespace of its own, and the annotation run.oci.delegate-cgroup, which names one below
+/// it to live in (cgroup-v2.rst, "Delegation"). By the parent, after init was born and before it
+/// goes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "features/cgroup.hpp"
+#include "features/explain.hpp"
+#include "features/id_map.hpp"
+#include "features/mounts.hpp"
+#include "features/namespaces.hpp"
+#include "host/host.hpp"
+#include "sys/fd.hpp"
+
+namespace tare::cgroup_delegation {
+
+inline constexpr const char* kAnnotation = "run.oci.delegate-cgroup";
+
+struct Plan {
+  /// Whose the container's cgroup becomes, as the container numbers users, as with runc: the user
+  /// of its process.
+  bool delegates_own = false;
+  uid_t uid = 0;
+  /// The cgroup below the container's that its process is put into, "a/b", or empty. The limits
+  /// stay on the container's own, which is then not delegated.
+  std::string subgroup{};
+  bool operator==(const Plan&) const = default;
+  bool enabled() const noexcept { return delegates_own || !subgroup.empty(); }
+};
+
+/// What delegation follows from.
+struct Context {
+  const std::map<std::string, std::string>& annotations;
+  const mounts::Spec& mounts;
+  const namespaces::Plan& namespaces;
+  const cgroup::Plan& cgroup;
+  uid_t uid = 0;  ///< of the container's process, in its user namespace
+};
+
+/// A caller who is not root owns what cgroups it has, and can give them to nobody else. Throws
+/// Error(spec) for an annotation that leads out of the container's cgroup, or that the
+/// container has none for.
+Plan plan(const Context& context, const Host& host);
+/// Hands over the cgroup `directory`, or the one below it with process `pid` in it. `ids` are the
+/// maps of the container's user namespace, empty where it has none. Throws Error(system).
+void apply_in_parent(const Plan& plan, const sys::Fd& directory, const id_map::Plan& ids,
+                     pid_t pid);
+/// Removes the cgroup below `directory` that has been made, once nobody is in it.
+void undo(const Plan& plan, const std::string& directory);
+/// One effect where something is delegated.
+void explain(const Plan& plan, Explain& out);
+
+}  // namespace tare::cgroup_delegation
