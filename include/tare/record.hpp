@@ -39,6 +39,7 @@ struct Intent {
   std::uint64_t namespaces = 0;    ///< CLONE_NEW* bits that exec joins
   bool user_mapped = false;        ///< the container has a user namespace
   bool setgroups_denied = false;   ///< in which additional groups cannot be set
+  std::string linux_part{};        ///< what of `linux` holds for exec too, as JSON, or empty
   bool operator==(const Intent&) const = default;
 };
 

@@ -1,5 +1,7 @@
 #include "features/all.hpp"
 
+#include <algorithm>
+
 namespace tare {
 namespace {
 
@@ -33,16 +35,14 @@ std::map<std::string, std::string> read_annotations(const spec::Reader& top) {
 // container with less than what was asked for.
 void refuse_process_fields(const spec::Reader& process) {
   constexpr std::string_view kWhy = "this version of tare does not set it";
-  for (const std::string_view field :
-       {"scheduler", "ioPriority", "execCPUAffinity", "apparmorProfile", "selinuxLabel"}) {
+  for (const std::string_view field : {"apparmorProfile", "selinuxLabel"}) {
     process.refuse(field, kWhy);
   }
 }
 
 void refuse_linux_fields(const spec::Reader& linux_object) {
   constexpr std::string_view kWhy = "this version of tare does not set it";
-  for (const std::string_view field :
-       {"timeOffsets", "memoryPolicy", "personality", "intelRdt", "mountLabel"}) {
+  for (const std::string_view field : {"intelRdt", "mountLabel"}) {
     linux_object.refuse(field, kWhy);
   }
 }
@@ -60,6 +60,16 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
       cgroup_resources::read(linux_object, cgroup_pids::zero_of(spec.oci_version));
   spec.cgroup_devices = cgroup_devices::read(linux_object);
   spec.seccomp = seccomp::read(linux_object);
+  spec.time_offsets = time_offsets::read(linux_object);
+  read_process_part(linux_object, spec.process);
+}
+
+scheduler::Context scheduler_context(const Spec& spec) {
+  const std::vector<cgroup_resources::Write>& writes = spec.cgroup_resources.writes;
+  return {.cpus_limited = std::any_of(
+              writes.begin(), writes.end(),
+              [](const cgroup_resources::Write& write) { return write.file == "cpuset.cpus"; }),
+          .forks_at_start = !spec.hooks.start_container.empty()};
 }
 
 void check_mount_namespace(const Plan& plan) {
@@ -85,7 +95,15 @@ ProcessSpec read_process(const spec::Reader& process) {
       .oom_score = oom_score::read(process),
       .no_new_privileges = no_new_privileges::read(process),
       .terminal = terminal::read(process),
+      .scheduler = scheduler::read(process),
+      .io_priority = io_priority::read(process),
+      .cpu_affinity = cpu_affinity::read(process),
   };
+}
+
+void read_process_part(const spec::Reader& linux_object, ProcessSpec& spec) {
+  spec.personality = personality::read(linux_object);
+  spec.memory_policy = memory_policy::read(linux_object);
 }
 
 Spec read_spec(const spec::Reader& top) {
@@ -123,6 +141,11 @@ ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const Proces
       .no_new_privileges = spec.no_new_privileges,
       .terminal = terminal::plan(spec.terminal),
       .keyring = {.new_session = !context.no_new_keyring},
+      .scheduler = scheduler::plan(spec.scheduler, host, context.scheduler),
+      .io_priority = io_priority::plan(spec.io_priority, host),
+      .cpu_affinity = spec.cpu_affinity,
+      .personality = spec.personality,
+      .memory_policy = spec.memory_policy,
       .has_seccomp = context.has_seccomp,
   };
 }
@@ -162,11 +185,13 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                                                    host);
   plan.hooks = spec.hooks;
   plan.seccomp = seccomp::plan(spec.seccomp, host);
+  plan.time_offsets = time_offsets::plan(spec.time_offsets, plan.namespaces);
   plan.process = plan_process(spec.process, host,
                               {.user_namespace = plan.namespaces.has(namespaces::Type::user),
                                .id_map = plan.id_map,
                                .no_new_keyring = options.no_new_keyring,
-                               .has_seccomp = plan.seccomp.enabled});
+                               .has_seccomp = plan.seccomp.enabled,
+                               .scheduler = scheduler_context(spec)});
   plan.sources_by_init = host.rootless;
   check_mount_namespace(plan);
   return plan;
@@ -179,6 +204,7 @@ Explain explain_all(const Plan& plan) {
   cgroup_devices::explain(plan.cgroup_devices, out);
   cgroup_delegation::explain(plan.cgroup_delegation, out);
   namespaces::explain(plan.namespaces, out);
+  time_offsets::explain(plan.time_offsets, out);
   id_map::explain(plan.id_map, out);
   oom_score::explain(plan.process.oom_score, out);
   keyring::explain(plan.process.keyring, out);
@@ -194,10 +220,15 @@ Explain explain_all(const Plan& plan) {
   masked_paths::explain(plan.masked_paths, out);
   environment::explain(plan.process.environment, out);
   rlimits::explain(plan.process.rlimits, out);
+  personality::explain(plan.process.personality, out);
+  memory_policy::explain(plan.process.memory_policy, out);
   credentials::explain(plan.process.credentials, out);
   capabilities::explain(plan.process.capabilities, out);
   no_new_privileges::explain(plan.process.no_new_privileges, out);
   seccomp::explain(plan.seccomp, out);
+  scheduler::explain(plan.process.scheduler, out);
+  io_priority::explain(plan.process.io_priority, out);
+  cpu_affinity::explain(plan.process.cpu_affinity, out);
   return out;
 }
 

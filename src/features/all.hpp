@@ -14,6 +14,7 @@
 #include "features/cgroup_delegation.hpp"
 #include "features/cgroup_devices.hpp"
 #include "features/cgroup_resources.hpp"
+#include "features/cpu_affinity.hpp"
 #include "features/credentials.hpp"
 #include "features/devices.hpp"
 #include "features/environment.hpp"
@@ -21,18 +22,23 @@
 #include "features/hooks.hpp"
 #include "features/hostname.hpp"
 #include "features/id_map.hpp"
+#include "features/io_priority.hpp"
 #include "features/keyring.hpp"
 #include "features/masked_paths.hpp"
+#include "features/memory_policy.hpp"
 #include "features/mounts.hpp"
 #include "features/namespaces.hpp"
 #include "features/net_devices.hpp"
 #include "features/no_new_privileges.hpp"
 #include "features/oom_score.hpp"
+#include "features/personality.hpp"
 #include "features/rlimits.hpp"
 #include "features/rootfs.hpp"
+#include "features/scheduler.hpp"
 #include "features/seccomp.hpp"
 #include "features/sysctl.hpp"
 #include "features/terminal.hpp"
+#include "features/time_offsets.hpp"
 #include "host/host.hpp"
 #include "spec/reader.hpp"
 
@@ -47,6 +53,11 @@ struct ProcessSpec {
   oom_score::Spec oom_score{};
   no_new_privileges::Plan no_new_privileges{};
   terminal::Spec terminal{};
+  scheduler::Spec scheduler{};
+  io_priority::Spec io_priority{};
+  cpu_affinity::Plan cpu_affinity{};
+  personality::Plan personality{};      ///< of `linux`; holds for every process
+  memory_policy::Plan memory_policy{};  ///< likewise
 };
 
 struct ProcessPlan {
@@ -58,6 +69,11 @@ struct ProcessPlan {
   no_new_privileges::Plan no_new_privileges{};
   terminal::Plan terminal{};
   keyring::Plan keyring{};
+  scheduler::Plan scheduler{};
+  io_priority::Plan io_priority{};
+  cpu_affinity::Plan cpu_affinity{};
+  personality::Plan personality{};
+  memory_policy::Plan memory_policy{};
   bool has_seccomp = false;  ///< a filter is loaded; exec takes the one that create has compiled
   bool operator==(const ProcessPlan&) const = default;
 };
@@ -80,6 +96,7 @@ struct Spec {
   cgroup_resources::Spec cgroup_resources{};
   cgroup_devices::Spec cgroup_devices{};
   seccomp::Spec seccomp{};
+  time_offsets::Spec time_offsets{};
 };
 
 struct Plan {
@@ -99,6 +116,7 @@ struct Plan {
   cgroup_devices::Plan cgroup_devices{};
   cgroup_delegation::Plan cgroup_delegation{};
   seccomp::Plan seccomp{};
+  time_offsets::Plan time_offsets{};
   /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may
   /// clone mounts. Otherwise the parent does, so that init needs no path of the host.
   bool sources_by_init = false;
@@ -121,6 +139,8 @@ struct PlanOptions {
 Spec read_spec(const spec::Reader& top);
 /// Reads the object `process`, of config.json or of exec's own file.
 ProcessSpec read_process(const spec::Reader& process);
+/// Reads what the object `linux` says about every process of the container. Throws Error(spec).
+void read_process_part(const spec::Reader& linux_object, ProcessSpec& spec);
 
 /// The facts that planning this Spec needs of the machine.
 HostQuestions questions_of(const Spec& spec);
@@ -134,6 +154,7 @@ struct ProcessContext {
   const id_map::Plan& id_map;
   bool no_new_keyring = false;
   bool has_seccomp = false;
+  scheduler::Context scheduler{};
 };
 /// Decides what holds for one process. Pure. Throws Error(spec or unsupported).
 ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const ProcessContext& context);

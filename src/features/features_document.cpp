@@ -31,6 +31,10 @@ Json seccomp_part() {
   };
 }
 
+Json memory_policy_part() {
+  return {{"modes", memory_policy::known_modes()}, {"flags", memory_policy::known_flags()}};
+}
+
 Json linux_part() {
   Json types = Json::array();
   for (const namespaces::Type type : kTypes) types.push_back(namespaces::to_string(type));
@@ -42,6 +46,7 @@ Json linux_part() {
       {"seccomp", seccomp_part()},
       {"apparmor", {{"enabled", false}}},
       {"selinux", {{"enabled", false}}},
+      {"memoryPolicy", memory_policy_part()},
       {"intelRdt", {{"enabled", false}}},
       {"netDevices", {{"enabled", true}}},
       {"mountExtensions", {{"idmap", {{"enabled", true}}}}},

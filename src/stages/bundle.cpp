@@ -31,6 +31,19 @@ std::string read_config(const std::string& bundle) {
   return sys::read_all(*file, kMaxConfig);
 }
 
+// The fields that read_process_part reads.
+std::string process_part_of_linux(const spec::Reader& top) {
+  const std::optional<spec::Reader> linux_object = top.find("linux");
+  std::string members;
+  if (!linux_object) return members;
+  for (const std::string_view name : {"personality", "memoryPolicy"}) {
+    const std::optional<spec::Reader> member = linux_object->find(name);
+    if (!member) continue;
+    members += fmt::format("{}\"{}\":{}", members.empty() ? '{' : ',', name, member->json());
+  }
+  return members.empty() ? members : members + '}';
+}
+
 }  // namespace
 
 Bundle load_bundle(const CreateRequest& request) {
@@ -49,6 +62,7 @@ Bundle load_bundle(const CreateRequest& request) {
       .oci_version = spec.oci_version,
       .annotations = spec.annotations,
       .process = document.top().at("process").json(),
+      .linux_part = process_part_of_linux(document.top()),
   };
 }
 

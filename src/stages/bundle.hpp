@@ -15,6 +15,8 @@ struct Bundle {
   std::string oci_version{};
   std::map<std::string, std::string> annotations{};
   std::string process{};  ///< the object `process` as JSON: what exec takes its defaults from
+  /// What of the object `linux` holds for every process, as JSON; empty where there is nothing.
+  std::string linux_part{};
 };
 
 /// Reads and plans. Throws Error(spec, unsupported, or system where the file cannot be read).

@@ -40,6 +40,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .namespaces = plan.namespaces.all(),
       .user_mapped = plan.namespaces.has(namespaces::Type::user),
       .setgroups_denied = !plan.process.credentials.set_groups,
+      .linux_part = bundle.linux_part,
   };
 }
 
@@ -90,6 +91,7 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
   };
   tools.join = namespaces::open_in_parent(plan.namespaces);
   sysctl::check_in_parent(plan.sysctl, tools.join);
+  tools.procfs = time_offsets::open_in_parent(plan.time_offsets);
   if (!plan.sources_by_init) open_sources(plan, tools);
   if (!request.console_socket.empty()) {
     tools.console_socket = in_context([] { return "console socket"; },
@@ -105,7 +107,8 @@ sys::Child spawn_init(Made& made, InitTools& tools, const sys::Fd& cgroup) {
     made.channel.close();
     return init_main(plan, tools);
   };
-  sys::CloneRequest request{.namespaces = plan.namespaces.create};
+  sys::CloneRequest request{.namespaces =
+                                time_offsets::made_at_birth(plan.time_offsets, plan.namespaces)};
   if (cgroup) request.cgroup = cgroup.ref();
   if (!plan.namespaces.needs_joiner()) {
     return sys::spawn(request, body);
@@ -234,10 +237,14 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
   tools.payload.channel.close();
   const id_map::Plan ids = find_ids(made);
   cgroup_delegation::apply_in_parent(plan.cgroup_delegation, cgroup, ids, made.init.pid);
+  cpu_affinity::reset_in_parent(made.init.pid);
   oom_score::apply_in_parent(plan.process.oom_score, made.init.pid);
   made.record.init = identity_of(made.init);
   in_context([] { return "error during container init"; },
-             [&] { Attendant(made, store).until_ready(); });
+             [&] {
+               Attendant(made, store).until_ready();
+               prioritise_in_parent(plan.process, made.init.pid);
+             });
   made.directory.write_record(made.record);
   hand_over_process(made.init, request.pid_file, request.pidfd_socket, made.undo);
 }

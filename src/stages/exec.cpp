@@ -51,13 +51,22 @@ void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
   }
 }
 
+// What a process file leaves out of these is as for the container, as with runc.
+ProcessSpec read_process_file(const ExecRequest& request, const Intent& intent) {
+  const spec::Document own(
+      request.process_file,
+      sys::read_file(sys::FdRef::cwd(), request.process_file, kMaxProcessFile));
+  ProcessSpec spec = read_process(own.top());
+  const spec::Document config("process", intent.process);
+  const auto left_out = [&own](const char* key) { return !own.top().find(key); };
+  if (left_out("scheduler")) spec.scheduler = scheduler::read(config.top());
+  if (left_out("ioPriority")) spec.io_priority = io_priority::read(config.top());
+  if (left_out("execCPUAffinity")) spec.cpu_affinity = cpu_affinity::read(config.top());
+  return spec;
+}
+
 ProcessSpec read_process_spec(const ExecRequest& request, const Intent& intent) {
-  if (!request.process_file.empty()) {
-    const spec::Document document(
-        request.process_file,
-        sys::read_file(sys::FdRef::cwd(), request.process_file, kMaxProcessFile));
-    return read_process(document.top());
-  }
+  if (!request.process_file.empty()) return read_process_file(request, intent);
   const spec::Document document("process", intent.process);
   ProcessSpec spec = read_process(document.top());
   // Without --tty the container's own wish for a terminal does not count: the new process has its
@@ -181,6 +190,7 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
         break;
       case FromInit::ready:
         ready = true;
+        prioritise_in_parent(plan, process.pid);
         channel.send(ToInit::proceed);
         break;
       case FromInit::closed:
@@ -222,6 +232,10 @@ Found find_container(const ExecRequest& request) {
 ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Record& record) {
   refuse_labels(request);
   ProcessSpec spec = read_process_spec(request, intent);
+  if (!intent.linux_part.empty()) {
+    const spec::Document linux_part("linux", intent.linux_part);
+    read_process_part(linux_part.top(), spec);
+  }
   apply_flags(request, spec);
   const id_map::Plan maps{.uids = id_map::from_text(record.uid_map),
                           .gids = id_map::from_text(record.gid_map),
@@ -256,6 +270,7 @@ Added add_process(const ExecRequest& request) {
         if (!request.console_socket.empty()) {
           tools.console_socket = sys::connect_unix(request.console_socket);
         }
+        cpu_affinity::apply_before_birth(plan.cpu_affinity);
         Added added{.process = spawn_process(request, found.record, plan, tools, channel)};
         Undo undo;
         undo.add([&process = added.process] {
@@ -263,6 +278,7 @@ Added add_process(const ExecRequest& request) {
           sys::wait_for(process.pidfd);
         });
         tools.payload.channel.close();
+        cpu_affinity::apply_after_birth(plan.cpu_affinity, added.process.pid);
         oom_score::apply_in_parent(plan.oom_score, added.process.pid);
         added.console =
             attend_until_executed(plan, channel, added.process, !request.detach, found.directory);

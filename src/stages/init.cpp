@@ -61,6 +61,8 @@ void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
 // One call a line; a comment only where the order is forced.
 void set_up(const Plan& plan, InitTools& tools) {
   sys::new_session();
+  // With the rights that init was born with, and before anything could look at a clock.
+  time_offsets::apply_in_init(plan.time_offsets, std::move(tools.procfs));
   namespaces::join(tools.join);
   if (plan.sources_by_init) open_sources(plan, tools);
   // While this process still has its old ids: the path of the rootfs may be closed to the new ones.

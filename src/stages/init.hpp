@@ -20,6 +20,7 @@ struct InitTools {
   mounts::Sources mount_sources{};
   std::vector<sys::Fd> device_sources{};
   sys::Fd null_device{};
+  sys::Fd procfs{};          ///< the runtime's own, where time offsets are to be written
   sys::Fd console_socket{};  ///< connected; empty: the pty's master goes to the parent
   Record identity{};         ///< what hooks are told of the container
 };

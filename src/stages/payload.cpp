@@ -54,6 +54,14 @@ void set_limits(const ProcessPlan& plan, const InitEnd& channel) {
   channel.expect(ToInit::limits_set);
 }
 
+// Before the filter, which may forbid every one of these calls.
+void set_attributes(const ProcessPlan& plan) {
+  scheduler::apply_in_process(plan.scheduler);
+  io_priority::apply_in_process(plan.io_priority);
+  personality::apply(plan.personality);
+  memory_policy::apply(plan.memory_policy);
+}
+
 std::optional<seccomp::Filter> receive_filter(const ProcessPlan& plan, const InitEnd& channel) {
   if (!plan.has_seccomp) return std::nullopt;
   channel.send(FromInit::need_filter);
@@ -85,11 +93,17 @@ capabilities::Set needed_by_payload(const ProcessPlan& plan) {
   return capabilities::Set{1} << CAP_SYS_ADMIN;
 }
 
+void prioritise_in_parent(const ProcessPlan& plan, pid_t pid) {
+  scheduler::apply_in_parent(plan.scheduler, pid);
+  io_priority::apply_in_parent(plan.io_priority, pid);
+}
+
 void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   const std::vector<std::string> variables = environment_of(plan);
   const bool entered = enter_directory_as_root(plan.environment);
   close_what_is_ours(tools);
   set_limits(plan, tools.channel);
+  set_attributes(plan);
   const std::optional<seccomp::Filter> filter = receive_filter(plan, tools.channel);
 
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with

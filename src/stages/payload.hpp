@@ -2,6 +2,8 @@
 /// limits, user, capabilities, the start gate, the seccomp filter, execve.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "features/all.hpp"
@@ -23,6 +25,11 @@ struct PayloadTools {
 
 /// The capabilities that become_payload uses itself, beyond those that a change of user takes.
 capabilities::Set needed_by_payload(const ProcessPlan& plan);
+
+/// The parent's part of it, once the process is ready: what takes rights that the process has given
+/// up. As late as can be, so that set-up itself neither waits behind others nor holds them up.
+/// Throws Error(system).
+void prioritise_in_parent(const ProcessPlan& plan, pid_t pid);
 
 /// Becomes the payload. Returns only by an Error: before Proceed it is for the parent; after the
 /// gate there is no parent any more (tools.channel is closed).

@@ -97,6 +97,7 @@ std::string to_json(const Intent& intent) {
       {"namespaces", intent.namespaces},
       {"userMapped", intent.user_mapped},
       {"setgroupsDenied", intent.setgroups_denied},
+      {"linuxPart", intent.linux_part},
   });
 }
 
@@ -138,6 +139,7 @@ Intent intent_from_json(std::string_view text) {
         .namespaces = top.at("namespaces").integer<std::uint64_t>(),
         .user_mapped = top.at("userMapped").boolean(),
         .setgroups_denied = top.at("setgroupsDenied").boolean(),
+        .linux_part = top.at("linuxPart").string(),
     };
   });
 }

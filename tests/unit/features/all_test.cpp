@@ -173,14 +173,8 @@ TEST_CASE("a config that is no object, or whose parts are none, is refused", "[a
 
 TEST_CASE("a field that this version does not act on is refused by name", "[all]") {
   const auto [pointer, value] = GENERATE(table<std::string, std::string>({
-      {"/process/scheduler", R"({"policy": "SCHED_BATCH"})"},
-      {"/process/ioPriority", R"({"class": "IOPRIO_CLASS_IDLE", "priority": 0})"},
-      {"/process/execCPUAffinity", R"({"initial": "0"})"},
       {"/process/apparmorProfile", R"("p")"},
       {"/process/selinuxLabel", R"("l")"},
-      {"/linux/timeOffsets", R"({"boottime": {"secs": 1}})"},
-      {"/linux/memoryPolicy", R"({"mode": "MPOL_BIND", "nodes": "0"})"},
-      {"/linux/personality", R"({"domain": "LINUX32"})"},
       {"/linux/intelRdt", R"({"closID": "x"})"},
       {"/linux/mountLabel", R"("l")"},
   }));

@@ -22,7 +22,8 @@ Intent full_intent() {
           .process = R"({"args":["sh"]})",
           .namespaces = 0x7c020000,
           .user_mapped = true,
-          .setgroups_denied = true};
+          .setgroups_denied = true,
+          .linux_part = R"({"personality":{"domain":"LINUX32"}})"};
 }
 
 Record full_record() {
