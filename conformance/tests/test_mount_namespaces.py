@@ -7,6 +7,8 @@ import pytest
 from harness import host
 
 FIRST, SIZE = 100000, 65536
+RUNS_ON = "1.8 goes on without it"
+NO_MAP = "1.1 wants mappings of a namespace that is joined as well"
 
 
 def line(container=0, own=FIRST, size=SIZE):
@@ -182,10 +184,13 @@ def test_devices_are_bound_in_a_user_namespace_that_is_joined(box):
 
 
 @pytest.mark.row("linux.devices")
-@pytest.mark.peer(
-    runc="1.1 wants mappings of a joined namespace as well", crun="1.8 goes on without it"
+@pytest.mark.parametrize(
+    "joined",
+    [
+        pytest.param(False, id="new", marks=pytest.mark.peer(crun=RUNS_ON)),
+        pytest.param(True, id="joined", marks=pytest.mark.peer(runc=NO_MAP, crun=RUNS_ON)),
+    ],
 )
-@pytest.mark.parametrize("joined", [False, True], ids=["new", "joined"])
 def test_a_device_that_the_host_has_not_cannot_be_bound(box, joined):
     if joined:
         first = box.sibling("-first")
