@@ -40,6 +40,7 @@ struct Intent {
   bool user_mapped = false;        ///< the container has a user namespace
   bool setgroups_denied = false;   ///< in which additional groups cannot be set
   std::string linux_part{};        ///< what of `linux` holds for exec too, as JSON, or empty
+  bool keyring_kept = false;       ///< --no-new-keyring: exec makes none either
   bool operator==(const Intent&) const = default;
 };
 

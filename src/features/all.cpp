@@ -33,16 +33,9 @@ std::map<std::string, std::string> read_annotations(const spec::Reader& top) {
 
 // Fields of the specification that this version does not act on. Ignoring one would start a
 // container with less than what was asked for.
-void refuse_process_fields(const spec::Reader& process) {
-  constexpr std::string_view kWhy = "this version of tare does not set it";
-  for (const std::string_view field : {"apparmorProfile", "selinuxLabel"}) {
-    process.refuse(field, kWhy);
-  }
-}
-
 void refuse_linux_fields(const spec::Reader& linux_object) {
   constexpr std::string_view kWhy = "this version of tare does not set it";
-  for (const std::string_view field : {"intelRdt", "mountLabel"}) {
+  for (const std::string_view field : {"intelRdt"}) {
     linux_object.refuse(field, kWhy);
   }
 }
@@ -61,6 +54,7 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
   spec.cgroup_devices = cgroup_devices::read(linux_object);
   spec.seccomp = seccomp::read(linux_object);
   spec.time_offsets = time_offsets::read(linux_object);
+  spec.mount_label = selinux::read_mount(linux_object, spec.annotations);
   read_process_part(linux_object, spec.process);
 }
 
@@ -86,7 +80,6 @@ void check_mount_namespace(const Plan& plan) {
 }  // namespace
 
 ProcessSpec read_process(const spec::Reader& process) {
-  refuse_process_fields(process);
   return {
       .environment = environment::read(process),
       .credentials = credentials::read(process),
@@ -98,6 +91,8 @@ ProcessSpec read_process(const spec::Reader& process) {
       .scheduler = scheduler::read(process),
       .io_priority = io_priority::read(process),
       .cpu_affinity = cpu_affinity::read(process),
+      .apparmor = apparmor::read(process),
+      .selinux = selinux::read(process),
   };
 }
 
@@ -124,11 +119,16 @@ Spec read_spec(const spec::Reader& top) {
   return spec;
 }
 
+HostQuestions questions_of(const ProcessSpec& spec) {
+  return {.apparmor = !spec.apparmor.profile.empty(), .selinux = !spec.selinux.label.empty()};
+}
+
 HostQuestions questions_of(const Spec& spec) {
-  return {
-      .own_cgroup = !spec.cgroup.path.starts_with('/'),
-      .controllers = !spec.cgroup_resources.writes.empty(),
-  };
+  HostQuestions questions = questions_of(spec.process);
+  questions.own_cgroup = !spec.cgroup.path.starts_with('/');
+  questions.controllers = !spec.cgroup_resources.writes.empty();
+  questions.selinux = questions.selinux || !spec.mount_label.label.empty();
+  return questions;
 }
 
 ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const ProcessContext& context) {
@@ -140,12 +140,16 @@ ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const Proces
       .oom_score = oom_score::plan(spec.oom_score, host),
       .no_new_privileges = spec.no_new_privileges,
       .terminal = terminal::plan(spec.terminal),
-      .keyring = {.new_session = !context.no_new_keyring},
+      .keyring = keyring::plan({.keep = context.no_new_keyring,
+                                .id = context.id,
+                                .user_namespace = context.user_namespace}),
       .scheduler = scheduler::plan(spec.scheduler, host, context.scheduler),
       .io_priority = io_priority::plan(spec.io_priority, host),
       .cpu_affinity = spec.cpu_affinity,
       .personality = spec.personality,
       .memory_policy = spec.memory_policy,
+      .apparmor = apparmor::plan(spec.apparmor, host),
+      .selinux = selinux::plan(spec.selinux, host),
       .has_seccomp = context.has_seccomp,
   };
 }
@@ -162,6 +166,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                              host);
   plan.cgroup_resources = cgroup_resources::plan(spec.cgroup_resources, plan.cgroup, host);
   plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
+  plan.mount_label = selinux::plan_mount(spec.mount_label, host);
   plan.rootfs =
       rootfs::plan(spec.rootfs, {.bundle = options.bundle, .no_pivot = options.no_pivot}, host);
   plan.mounts =
@@ -169,6 +174,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                    {.namespaces = plan.namespaces,
                     .bundle = options.bundle,
                     .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
+                    .label = plan.mount_label,
                     .rootfs = plan.rootfs,
                     .id_map = plan.id_map},
                    host);
@@ -176,7 +182,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   plan.hostname = hostname::plan(spec.hostname, plan.namespaces);
   plan.sysctl = sysctl::plan(spec.sysctl, plan.namespaces, !spec.hostname.host.empty());
   plan.net_devices = net_devices::plan(spec.net_devices, plan.namespaces, host);
-  plan.masked_paths = masked_paths::plan(spec.masked_paths, host);
+  plan.masked_paths = masked_paths::plan(spec.masked_paths, plan.mount_label);
   plan.cgroup_delegation = cgroup_delegation::plan({.annotations = spec.annotations,
                                                     .mounts = spec.mounts,
                                                     .namespaces = plan.namespaces,
@@ -190,6 +196,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                               {.user_namespace = plan.namespaces.has(namespaces::Type::user),
                                .id_map = plan.id_map,
                                .no_new_keyring = options.no_new_keyring,
+                               .id = options.id,
                                .has_seccomp = plan.seccomp.enabled,
                                .scheduler = scheduler_context(spec)});
   plan.sources_by_init = host.rootless;
@@ -208,6 +215,7 @@ Explain explain_all(const Plan& plan) {
   id_map::explain(plan.id_map, out);
   oom_score::explain(plan.process.oom_score, out);
   keyring::explain(plan.process.keyring, out);
+  selinux::explain(plan.mount_label, out);
   if (plan.sources_by_init) out.add("rootfs", "clone mounts in init: the caller is not root");
   rootfs::explain(plan.rootfs, out);
   mounts::explain(plan.mounts, out);
@@ -218,6 +226,8 @@ Explain explain_all(const Plan& plan) {
   hostname::explain(plan.hostname, out);
   sysctl::explain(plan.sysctl, out);
   masked_paths::explain(plan.masked_paths, out);
+  apparmor::explain(plan.process.apparmor, out);
+  selinux::explain(plan.process.selinux, out);
   environment::explain(plan.process.environment, out);
   rlimits::explain(plan.process.rlimits, out);
   personality::explain(plan.process.personality, out);

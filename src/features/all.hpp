@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "features/apparmor.hpp"
 #include "features/capabilities.hpp"
 #include "features/cgroup.hpp"
 #include "features/cgroup_delegation.hpp"
@@ -36,6 +37,7 @@
 #include "features/rootfs.hpp"
 #include "features/scheduler.hpp"
 #include "features/seccomp.hpp"
+#include "features/selinux.hpp"
 #include "features/sysctl.hpp"
 #include "features/terminal.hpp"
 #include "features/time_offsets.hpp"
@@ -58,6 +60,8 @@ struct ProcessSpec {
   cpu_affinity::Plan cpu_affinity{};
   personality::Plan personality{};      ///< of `linux`; holds for every process
   memory_policy::Plan memory_policy{};  ///< likewise
+  apparmor::Spec apparmor{};
+  selinux::Spec selinux{};
 };
 
 struct ProcessPlan {
@@ -74,6 +78,8 @@ struct ProcessPlan {
   cpu_affinity::Plan cpu_affinity{};
   personality::Plan personality{};
   memory_policy::Plan memory_policy{};
+  apparmor::Plan apparmor{};
+  selinux::Plan selinux{};
   bool has_seccomp = false;  ///< a filter is loaded; exec takes the one that create has compiled
   bool operator==(const ProcessPlan&) const = default;
 };
@@ -97,6 +103,7 @@ struct Spec {
   cgroup_devices::Spec cgroup_devices{};
   seccomp::Spec seccomp{};
   time_offsets::Spec time_offsets{};
+  selinux::MountSpec mount_label{};
 };
 
 struct Plan {
@@ -117,6 +124,7 @@ struct Plan {
   cgroup_delegation::Plan cgroup_delegation{};
   seccomp::Plan seccomp{};
   time_offsets::Plan time_offsets{};
+  selinux::MountPlan mount_label{};
   /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may
   /// clone mounts. Otherwise the parent does, so that init needs no path of the host.
   bool sources_by_init = false;
@@ -144,6 +152,8 @@ void read_process_part(const spec::Reader& linux_object, ProcessSpec& spec);
 
 /// The facts that planning this Spec needs of the machine.
 HostQuestions questions_of(const Spec& spec);
+/// The same for a process alone.
+HostQuestions questions_of(const ProcessSpec& spec);
 
 /// Decides everything. Pure: no system call. Throws Error(spec or unsupported).
 Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options);
@@ -153,6 +163,7 @@ struct ProcessContext {
   bool user_namespace = false;
   const id_map::Plan& id_map;
   bool no_new_keyring = false;
+  std::string id{};  ///< the container's
   bool has_seccomp = false;
   scheduler::Context scheduler{};
 };

@@ -74,7 +74,7 @@ class Cover {
   bool attached_ = false;
 };
 
-sys::Fd make_empty_directory() {
+sys::Fd make_empty_directory(const selinux::MountPlan& label) {
   // The least that a tmpfs can be: its root is the one inode. A filesystem for each mask, with the
   // usual half of memory as its size, has been a way to exhaust a host.
   sys::NewFilesystem filesystem("tmpfs");
@@ -82,6 +82,7 @@ sys::Fd make_empty_directory() {
   filesystem.set_flag("ro");
   filesystem.set("nr_blocks", "1");
   filesystem.set("nr_inodes", "1");
+  if (!label.label.empty()) filesystem.set(label.type, label.label);
   return filesystem.mount(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                           MOUNT_ATTR_NOEXEC);
 }
@@ -105,12 +106,12 @@ void freeze(const sys::Root& root, const std::string& path) {
   sys::attach(copy, *target);
 }
 
-void mask(const sys::Root& root, const std::string& path, Cover& file,
-          std::optional<Cover>& directory) {
+void mask(const sys::Root& root, const std::string& path, const selinux::MountPlan& label,
+          Cover& file, std::optional<Cover>& directory) {
   const std::optional<sys::Fd> target = root.find(path, O_PATH);
   if (!target) return;
   if (!S_ISDIR(sys::status(*target).st_mode)) return file.put_over(*target);
-  if (!directory) directory.emplace(make_empty_directory());
+  if (!directory) directory.emplace(make_empty_directory(label));
   directory->put_over(*target);
 }
 
@@ -121,8 +122,10 @@ Spec read(const spec::Reader& linux_object) {
           .readonly = read_paths(linux_object, "readonlyPaths")};
 }
 
-Plan plan(const Spec& spec, const Host&) {
-  return {.masked = cleaned(spec.masked), .readonly = cleaned(spec.readonly)};
+Plan plan(const Spec& spec, const selinux::MountPlan& label) {
+  return {.masked = cleaned(spec.masked),
+          .readonly = cleaned(spec.readonly),
+          .label = spec.masked.empty() ? selinux::MountPlan{} : label};
 }
 
 sys::Fd open_source(const Plan& plan) {
@@ -152,7 +155,8 @@ void apply_in_init(const Plan& plan, const sys::Root& root, sys::Fd null_device)
   Cover file(std::move(null_device));
   std::optional<Cover> directory;
   for (const std::string& path : plan.masked) {
-    for_path("can't mask path", path, kMasked, [&] { mask(root, path, file, directory); });
+    for_path("can't mask path", path, kMasked,
+             [&] { mask(root, path, plan.label, file, directory); });
   }
 }
 

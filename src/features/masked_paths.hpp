@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "features/explain.hpp"
-#include "host/host.hpp"
+#include "features/selinux.hpp"
 #include "spec/reader.hpp"
 #include "sys/fd.hpp"
 #include "sys/path.hpp"
@@ -24,13 +24,14 @@ struct Spec {
 struct Plan {
   std::vector<std::string> masked{};    ///< cleaned, absolute
   std::vector<std::string> readonly{};  ///< cleaned, absolute
+  selinux::MountPlan label{};           ///< of the directory that hides others
   bool operator==(const Plan&) const = default;
 };
 
 /// Reads both lists of the object `linux`. Throws Error(spec) for what is no absolute path.
 Spec read(const spec::Reader& linux_object);
 /// Cleans the paths and drops repeated ones.
-Plan plan(const Spec& spec, const Host& host);
+Plan plan(const Spec& spec, const selinux::MountPlan& label);
 /// A detached clone of the host's /dev/null, verified to be char 1:3; empty when nothing is masked.
 sys::Fd open_source(const Plan& plan);
 /// A path that does not exist is skipped, as the specification has it; anything else is an error.

@@ -129,6 +129,22 @@ void plan_cgroup(Mount& mount, const Context& context, const Host& host) {
                  "namespace");
 }
 
+// What gets a label is runc's rule: all but what is labelled by its own policy, and what shares one
+// superblock with the host. mqueue takes no option; its root is labelled afterwards.
+void settle_label(Mount& mount, const selinux::MountPlan& label) {
+  if (label.label.empty()) return;
+  if (mount.type == "proc" || mount.type == "sysfs" || mount.type == "cgroup2") return;
+  if (mount.type == "mqueue") {
+    mount.label = label.label;
+    return;
+  }
+  // Two of them would contradict each other; the mount's own is the more special wish.
+  const bool has_one = std::any_of(
+      mount.options.data.begin(), mount.options.data.end(),
+      [](const std::string& option) { return option.find("context=") != std::string::npos; });
+  if (!has_one) mount.options.data.push_back(fmt::format("{}={}", label.type, label.label));
+}
+
 void plan_filesystem(Mount& mount, const Entry& entry, const Context& context, const Host& host) {
   if (entry.type.empty()) throw refusal(entry, "a mount that is no bind needs a type");
   if (entry.source.empty()) mount.source = entry.type;
@@ -173,6 +189,7 @@ Mount plan_entry(const Entry& entry, const Context& context, const Host& host) {
   } else {
     plan_filesystem(mount, entry, context, host);
     if (entry.type == "overlay") overlay_layers::spread(mount.options.data);
+    if (mount.kind == Kind::filesystem) settle_label(mount, context.label);
   }
   mount_checks::check_lengths(entry, mount.options.data);
   if (mount.reason.empty() && !entry.destination.starts_with('/')) {

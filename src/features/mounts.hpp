@@ -14,6 +14,7 @@
 #include "features/mount_options.hpp"
 #include "features/namespaces.hpp"
 #include "features/rootfs.hpp"
+#include "features/selinux.hpp"
 #include "host/host.hpp"
 #include "spec/reader.hpp"
 #include "sys/fd.hpp"
@@ -56,6 +57,8 @@ struct Mount {
   /// Read-only when everything is in place: set-up has to write into it first.
   bool late_readonly = false;
   std::string reason{};  ///< why it is not what the config literally says, or empty
+  /// The SELinux label that its root gets once it is mounted, where it takes none as an option.
+  std::string label{};
   std::string pointer{};
   bool operator==(const Mount&) const = default;
 };
@@ -72,6 +75,7 @@ struct Context {
   std::string bundle{};  ///< absolute; relative bind sources start here
   std::string
       cgroup_directory{};  ///< absolute path of the container's cgroup on the host, or empty
+  selinux::MountPlan label{};
   const rootfs::Plan& rootfs;
   const id_map::Plan& id_map;  ///< of the container
 };

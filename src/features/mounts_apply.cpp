@@ -168,6 +168,11 @@ sys::Fd attach_filesystem(const Mount& mount, const sys::Root& root) {
                       : mount_target::make(root, mount.destination, true);
   }
   put_on(*target, filesystem);
+  if (!mount.label.empty()) {
+    // What a mount is held by is an O_PATH descriptor, of which nothing can be changed.
+    const sys::Fd top = sys::reopen(filesystem, O_RDONLY | O_DIRECTORY);
+    sys::set_extended_attribute(top, "security.selinux", mount.label);
+  }
   return filesystem;
 }
 

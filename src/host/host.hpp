@@ -30,12 +30,16 @@ struct Host {
   /// The highest capability number that the kernel knows.
   int last_capability = 40;
   CgroupLayout cgroup{};
+  bool apparmor = false;  ///< enabled. Filled when it was asked for.
+  bool selinux = false;   ///< enabled, enforcing or not. Filled when it was asked for.
 };
 
 /// Which facts, beyond the ones that are free, a command needs.
 struct HostQuestions {
   bool own_cgroup = false;
   bool controllers = false;
+  bool apparmor = false;
+  bool selinux = false;
 };
 
 /// Asks the kernel. Throws Error(system).

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <string_view>
@@ -10,6 +11,8 @@ namespace tare {
 namespace {
 
 constexpr long kCgroup2Magic = 0x63677270;  // CGROUP2_SUPER_MAGIC, linux/magic.h
+
+constexpr long kSelinuxMagic = static_cast<long>(0xf97cff8c);  // SELINUX_MAGIC, linux/magic.h
 
 constexpr const char* kPureMountPoint = "/sys/fs/cgroup";
 constexpr const char* kHybridMountPoint = "/sys/fs/cgroup/unified";
@@ -25,6 +28,18 @@ CgroupLayout probe_layout() {
     return {.mount_point = kHybridMountPoint, .hybrid = true};
   }
   return {.mount_point = ""};
+}
+
+// A module that is built in has its parameters in sysfs whether it was chosen at boot or not.
+bool has_apparmor() {
+  const std::optional<sys::Fd> file =
+      sys::find_at(sys::FdRef::cwd(), "/sys/module/apparmor/parameters/enabled", O_RDONLY);
+  return file && sys::read_all(*file).starts_with('Y');
+}
+
+// Where there is no SELinux nobody can mount its filesystem.
+bool has_selinux() {
+  return sys::find_filesystem_type("/sys/fs/selinux") == kSelinuxMagic;
 }
 
 }  // namespace
@@ -62,6 +77,8 @@ Host probe_host(const HostQuestions& questions) {
   // a block device. A plain user needs no further question.
   host.rootless = host.euid != 0 || !sys::in_initial_user_namespace();
   host.last_capability = sys::last_capability();
+  if (questions.apparmor) host.apparmor = has_apparmor();
+  if (questions.selinux) host.selinux = has_selinux();
   host.cgroup = probe_layout();
   if (host.cgroup.mount_point.empty()) return host;
   if (questions.own_cgroup) {

@@ -41,6 +41,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .user_mapped = plan.namespaces.has(namespaces::Type::user),
       .setgroups_denied = !plan.process.credentials.set_groups,
       .linux_part = bundle.linux_part,
+      .keyring_kept = !plan.process.keyring.new_session,
   };
 }
 
@@ -89,6 +90,7 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
                   .preserve_fds = request.preserve_fds},
       .identity = record,
   };
+  tools.payload.procfs = open_procfs(plan.process);
   tools.join = namespaces::open_in_parent(plan.namespaces);
   sysctl::check_in_parent(plan.sysctl, tools.join);
   tools.procfs = time_offsets::open_in_parent(plan.time_offsets);

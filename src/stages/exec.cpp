@@ -40,6 +40,14 @@ void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
   }
   for (const gid_t group : request.additional_gids)
     spec.credentials.additional_gids.push_back(group);
+  if (!request.apparmor.empty()) {
+    apparmor::check_name(request.apparmor);
+    spec.apparmor.profile = request.apparmor;
+  }
+  if (!request.process_label.empty()) {
+    selinux::check_label(request.process_label, "/process/selinuxLabel");
+    spec.selinux.label = request.process_label;
+  }
   if (request.no_new_privileges) spec.no_new_privileges.enabled = true;
   for (const std::string& name : request.capabilities) {
     // Never into the inheritable set, from which a file's own inheritable set would draw for a
@@ -51,7 +59,8 @@ void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
   }
 }
 
-// What a process file leaves out of these is as for the container, as with runc.
+// What a process file leaves out of these is as for the container, as with runc: above all, one that
+// says nothing of labels must not be freer than the container that it is added to.
 ProcessSpec read_process_file(const ExecRequest& request, const Intent& intent) {
   const spec::Document own(
       request.process_file,
@@ -62,6 +71,8 @@ ProcessSpec read_process_file(const ExecRequest& request, const Intent& intent) 
   if (left_out("scheduler")) spec.scheduler = scheduler::read(config.top());
   if (left_out("ioPriority")) spec.io_priority = io_priority::read(config.top());
   if (left_out("execCPUAffinity")) spec.cpu_affinity = cpu_affinity::read(config.top());
+  if (spec.apparmor.profile.empty()) spec.apparmor = apparmor::read(config.top());
+  if (spec.selinux.label.empty()) spec.selinux = selinux::read(config.top());
   return spec;
 }
 
@@ -73,15 +84,6 @@ ProcessSpec read_process_spec(const ExecRequest& request, const Intent& intent) 
   // own.
   spec.terminal.enabled = request.terminal;
   return spec;
-}
-
-void refuse_labels(const ExecRequest& request) {
-  if (!request.apparmor.empty()) {
-    throw Error(ErrorKind::unsupported, "--apparmor: this version of tare does not set it");
-  }
-  if (!request.process_label.empty()) {
-    throw Error(ErrorKind::unsupported, "--process-label: this version of tare does not set it");
-  }
 }
 
 // What the process and its joiner need, opened before they exist.
@@ -124,10 +126,20 @@ capabilities::Set still_needed(const ProcessPlan& plan) {
   return set;
 }
 
+// While nothing of the container can be in the way. What the joiner makes inherits the wish, and
+// is where the labels take effect; the joiner itself executes nothing.
+void ask_for_labels(const ProcessPlan& plan) {
+  const sys::Fd procfs = open_procfs(plan);
+  if (!procfs) return;
+  selinux::apply_to_keyring(plan.selinux, procfs);
+  apply_labels(plan, procfs);
+}
+
 // In the joiner, which no process of the container can see: its pid namespace is the runtime's.
 // What it makes is born inside with no descriptor of the host, not dumpable, and with no more
 // capabilities than set-up still needs (CVE-2016-9962).
 void enter_container(const ProcessPlan& plan, ExecTools& tools) {
+  ask_for_labels(plan);
   sys::join_namespaces(tools.init, static_cast<int>(tools.namespaces));
   tools.init.reset();
   if (tools.user_namespace) {
@@ -230,7 +242,6 @@ Found find_container(const ExecRequest& request) {
 }  // namespace
 
 ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Record& record) {
-  refuse_labels(request);
   ProcessSpec spec = read_process_spec(request, intent);
   if (!intent.linux_part.empty()) {
     const spec::Document linux_part("linux", intent.linux_part);
@@ -241,9 +252,14 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
                           .gids = id_map::from_text(record.gid_map),
                           .joined = intent.user_mapped,
                           .deny_setgroups = intent.setgroups_denied};
-  ProcessPlan plan = plan_process(
-      spec, probe_host({}),
-      {.user_namespace = intent.user_mapped, .id_map = maps, .has_seccomp = record.has_seccomp});
+  ProcessPlan plan = plan_process(spec, probe_host(questions_of(spec)),
+                                  {.user_namespace = intent.user_mapped,
+                                   .id_map = maps,
+                                   .no_new_keyring = intent.keyring_kept,
+                                   .id = record.id,
+                                   .has_seccomp = record.has_seccomp});
+  // The keyring is there since create, with the rights that it has.
+  plan.keyring.permissions = 0;
   // The process itself has by then given up what raising a hard limit takes.
   plan.rlimits.from_parent = !plan.rlimits.limits.empty();
   return plan;

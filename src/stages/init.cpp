@@ -69,6 +69,7 @@ void set_up(const Plan& plan, InitTools& tools) {
   const sys::Root root = attach_root(plan, tools);
   become_root_of_user_namespace(plan, tools.payload.channel);
   namespaces::apply_in_init(plan.namespaces);
+  if (tools.payload.procfs) selinux::apply_to_keyring(plan.process.selinux, tools.payload.procfs);
   keyring::apply(plan.process.keyring);
 
   const mounts::Made made =

@@ -8,6 +8,7 @@
 #include "features/stdio.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
+#include "sys/procfs.hpp"
 #include "sys/signals.hpp"
 
 namespace tare::stages {
@@ -98,7 +99,21 @@ void prioritise_in_parent(const ProcessPlan& plan, pid_t pid) {
   io_priority::apply_in_parent(plan.io_priority, pid);
 }
 
+sys::Fd open_procfs(const ProcessPlan& plan) {
+  if (plan.apparmor == apparmor::Plan{} && plan.selinux == selinux::Plan{}) return sys::Fd();
+  return sys::open_procfs();
+}
+
+void apply_labels(const ProcessPlan& plan, const sys::Fd& procfs) {
+  if (!procfs) return;
+  apparmor::apply(plan.apparmor, procfs);
+  selinux::apply(plan.selinux, procfs);
+}
+
 void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
+  // After the hooks of set-up, which are the host's programs, and before no_new_privs, with which
+  // AppArmor would refuse a profile that is not narrower.
+  apply_labels(plan, tools.procfs);
   const std::vector<std::string> variables = environment_of(plan);
   const bool entered = enter_directory_as_root(plan.environment);
   close_what_is_ours(tools);

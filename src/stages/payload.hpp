@@ -21,6 +21,7 @@ struct PayloadTools {
   int preserve_fds = 0;              ///< descriptors 3 to 3 + n - 1 are the payload's
   std::vector<hooks::Hook> hooks{};  ///< startContainer
   std::string hook_state{};          ///< what they get on stdin
+  sys::Fd procfs{};                  ///< the host's, where labels are still to be asked for
 };
 
 /// The capabilities that become_payload uses itself, beyond those that a change of user takes.
@@ -30,6 +31,14 @@ capabilities::Set needed_by_payload(const ProcessPlan& plan);
 /// up. As late as can be, so that set-up itself neither waits behind others nor holds them up.
 /// Throws Error(system).
 void prioritise_in_parent(const ProcessPlan& plan, pid_t pid);
+
+/// The host's procfs, through which the process asks for its labels; empty where it needs none. By
+/// the parent, or the joiner: nothing of a container is between us and it. Throws Error(system).
+sys::Fd open_procfs(const ProcessPlan& plan);
+
+/// Asks for the labels of the next execve, and has none to ask for where `procfs` is empty.
+/// Children inherit the wish, until they execute something. Throws Error(system).
+void apply_labels(const ProcessPlan& plan, const sys::Fd& procfs);
 
 /// Becomes the payload. Returns only by an Error: before Proceed it is for the parent; after the
 /// gate there is no parent any more (tools.channel is closed).

@@ -98,6 +98,7 @@ std::string to_json(const Intent& intent) {
       {"userMapped", intent.user_mapped},
       {"setgroupsDenied", intent.setgroups_denied},
       {"linuxPart", intent.linux_part},
+      {"keyringKept", intent.keyring_kept},
   });
 }
 
@@ -140,6 +141,7 @@ Intent intent_from_json(std::string_view text) {
         .user_mapped = top.at("userMapped").boolean(),
         .setgroups_denied = top.at("setgroupsDenied").boolean(),
         .linux_part = top.at("linuxPart").string(),
+        .keyring_kept = top.at("keyringKept").boolean(),
     };
   });
 }

@@ -151,10 +151,16 @@ void set_resource_limit(pid_t pid, int resource, const ResourceLimit& limit) {
         shown(limit.hard));
 }
 
-void join_new_session_keyring() {
-  // Without a name the keyring is anonymous; with one, whoever may search it could join it by name.
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0) {
-    raise(errno, "keyctl(KEYCTL_JOIN_SESSION_KEYRING)");
+int join_session_keyring(const std::string& name) {
+  const char* wanted = name.empty() ? nullptr : name.c_str();
+  const long serial = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, wanted);
+  if (serial < 0) raise(errno, "keyctl(KEYCTL_JOIN_SESSION_KEYRING, \"{}\")", name);
+  return static_cast<int>(serial);
+}
+
+void set_key_permissions(int serial, unsigned permissions) {
+  if (::syscall(SYS_keyctl, KEYCTL_SETPERM, serial, permissions) < 0) {
+    raise(errno, "keyctl(KEYCTL_SETPERM, {}, {:#x})", serial, permissions);
   }
 }
 

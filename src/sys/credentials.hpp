@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -61,8 +62,12 @@ ResourceLimit resource_limit(pid_t pid, int resource);
 /// Sets the limit RLIMIT_* of process `pid`, 0 for the caller (prlimit64(2)). Throws Error(system).
 void set_resource_limit(pid_t pid, int resource, const ResourceLimit& limit);
 
-/// Gives the caller a new anonymous session keyring (keyctl(2)). Throws Error(system).
-void join_new_session_keyring();
+/// Gives the caller the session keyring of this name, a new one unless one of its user namespace
+/// is there that it may search (keyctl(2)); without a name always a new one. Gives the keyring's
+/// serial number. Throws Error(system).
+int join_session_keyring(const std::string& name);
+/// KEYCTL_SETPERM: KEY_POS_*, KEY_USR_* ... bits of linux/key.h. Throws Error(system).
+void set_key_permissions(int serial, unsigned permissions);
 
 /// seccomp(2) SECCOMP_SET_MODE_FILTER with SECCOMP_FILTER_FLAG_* flags; `program` holds the bytes
 /// of struct sock_filter[]. Throws Error(system), also where a thread could not be synchronised.

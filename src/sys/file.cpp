@@ -5,6 +5,7 @@
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
@@ -173,6 +174,12 @@ void change_mode(FdRef fd, mode_t mode) {
 void change_owner(FdRef fd, uid_t uid, gid_t gid) {
   if (::fchownat(fd.number(), "", uid, gid, AT_EMPTY_PATH) < 0) {
     raise(errno, "chown {} {}:{}", describe(fd), uid, gid);
+  }
+}
+
+void set_extended_attribute(FdRef fd, const std::string& name, std::string_view value) {
+  if (::fsetxattr(fd.number(), name.c_str(), value.data(), value.size(), 0) < 0) {
+    raise(errno, "fsetxattr {} {}={}", describe(fd), name, value);
   }
 }
 

@@ -74,6 +74,9 @@ void change_mode(FdRef fd, mode_t mode);
 /// fchownat(AT_EMPTY_PATH) of what the descriptor holds.
 void change_owner(FdRef fd, uid_t uid, gid_t gid);
 
+/// fsetxattr(2), of a descriptor that is not O_PATH. Throws Error(system).
+void set_extended_attribute(FdRef fd, const std::string& name, std::string_view value);
+
 /// Opens again, with other flags, what an O_PATH descriptor holds; through our own procfs, so only
 /// outside a container. Throws Error(system).
 Fd reopen(FdRef fd, int flags);

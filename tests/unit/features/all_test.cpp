@@ -173,10 +173,7 @@ TEST_CASE("a config that is no object, or whose parts are none, is refused", "[a
 
 TEST_CASE("a field that this version does not act on is refused by name", "[all]") {
   const auto [pointer, value] = GENERATE(table<std::string, std::string>({
-      {"/process/apparmorProfile", R"("p")"},
-      {"/process/selinuxLabel", R"("l")"},
       {"/linux/intelRdt", R"({"closID": "x"})"},
-      {"/linux/mountLabel", R"("l")"},
   }));
   json config = whole_config();
   config[json::json_pointer(pointer)] = json::parse(value);
@@ -185,6 +182,17 @@ TEST_CASE("a field that this version does not act on is refused by name", "[all]
   CHECK(fault.kind() == ErrorKind::unsupported);
   CHECK(fault.field() == pointer);
   CHECK_THAT(fault.message(), Catch::StartsWith("config.json " + pointer + ": not supported: "));
+}
+
+TEST_CASE("labels need a machine that has them", "[all]") {
+  for (const char* pointer :
+       {"/process/apparmorProfile", "/process/selinuxLabel", "/linux/mountLabel"}) {
+    json config = whole_config();
+    config[json::json_pointer(pointer)] = "l";
+    const Error fault = fault_of(config);
+    CHECK(fault.kind() == ErrorKind::unsupported);
+    CHECK(fault.field() == pointer);
+  }
 }
 
 TEST_CASE("a field that asks for nothing is passed over although it is not supported", "[all]") {

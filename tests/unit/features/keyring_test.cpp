@@ -57,17 +57,30 @@ TEST_CASE("a new session keyring sees none of the caller's keys", "[keyring]") {
         }) == 0);
 }
 
-TEST_CASE("a new session keyring has no name that anybody could join it by", "[keyring]") {
+TEST_CASE("a session keyring has the name that exec joins it by", "[keyring]") {
   if (!has_keyrings()) {
     WARN("skipped: this kernel gives no keyrings");
     return;
   }
   CHECK(in_child([] {
-          apply({});
-          // The kernel calls every anonymous one so, and refuses to join by a name with a dot or
-          // this.
-          return description().ends_with(";_ses") ? 0 : 1;
+          const Plan own = plan({.id = "tare-keyring-test"});
+          apply(own);
+          if (!description().ends_with(";3f1b0000;_ses.tare-keyring-test")) return 2;
+          const long made = session();
+          const sys::Child other = sys::spawn({}, [&] {
+            ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+            apply({.name = own.name});
+            return session() == made ? 0 : 1;
+          });
+          return sys::wait_for(other.pidfd).code;
         }) == 0);
+}
+
+TEST_CASE("the keyring's name and rights are planned", "[keyring]") {
+  CHECK(plan({.id = "web"}) == Plan{.name = "_ses.web", .permissions = 0x3f1b0000});
+  CHECK(plan({.id = "web", .user_namespace = true}) ==
+        Plan{.name = "_ses.web", .permissions = 0x3f130008});
+  CHECK(plan({.keep = true, .id = "web"}) == Plan{.new_session = false});
 }
 
 TEST_CASE("with --no-new-keyring the caller's keys stay in sight", "[keyring]") {
@@ -84,10 +97,10 @@ TEST_CASE("with --no-new-keyring the caller's keys stay in sight", "[keyring]") 
 
 TEST_CASE("either choice of keyring is explained", "[keyring]") {
   Explain out;
-  explain({}, out);
+  explain({.name = "_ses.web"}, out);
   explain({.new_session = false}, out);
   REQUIRE(out.effects().size() == 2);
-  CHECK(out.effects()[0].text == "join a new anonymous session keyring");
+  CHECK(out.effects()[0].text == "join a session keyring named _ses.web");
   CHECK(out.effects()[1].text == "keep the caller's session keyring (--no-new-keyring)");
 }
 

@@ -290,6 +290,27 @@ TEST_CASE("mounts: an entry that says too little is refused", "[mounts]") {
   CHECK_THROWS_AS(plan_with({}, R"("tmpfs")"), Error);
 }
 
+TEST_CASE("mounts: a mount label goes to filesystems that take one, as runc has it", "[mounts]") {
+  const auto labelled = [](const std::string& one) {
+    const spec::Document document("config.json", R"({"mounts": [)" + one + "]}");
+    const namespaces::Plan namespaces;
+    const rootfs::Plan rootfs{.path = "/b/rootfs"};
+    const Context context{
+        .namespaces = namespaces, .label = {.label = "u:r:t:s0:c1,c2"}, .rootfs = rootfs};
+    return plan(read(document.top()), context, {}).mounts.at(0);
+  };
+  const std::vector<std::string> own{"size=1k", "context=u:r:t:s0:c1,c2"};
+  CHECK(labelled(entry("tmpfs", "t", "/t", R"("size=1k")")).options.data == own);
+  const std::vector<std::string> given{"context=other"};
+  CHECK(labelled(entry("tmpfs", "t", "/t", R"("context=\"other\"")")).options.data == given);
+  CHECK(labelled(entry("mqueue", "m", "/dev/mqueue")).label == "u:r:t:s0:c1,c2");
+  for (const char* type : {"mqueue", "proc", "sysfs", "cgroup"}) {
+    const std::string place = type == std::string("proc") ? "/proc" : "/sys";
+    CHECK(labelled(entry(type, "x", place)).options.data.empty());
+  }
+  CHECK(labelled(entry("bind", "/data", "/d", R"("bind")")).options.data.empty());
+}
+
 TEST_CASE("mounts: a filesystem without a source is named after its type", "[mounts]") {
   CHECK(plan_one(R"({"type": "tmpfs", "destination": "/m"})").source == "tmpfs");
 }

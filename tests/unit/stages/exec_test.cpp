@@ -79,10 +79,8 @@ TEST_CASE("a capability of a flag is never inheritable", "[exec]") {
 TEST_CASE("what a flag says wrongly is refused before any process exists", "[exec]") {
   CHECK_THROWS_AS(plan({.arguments = {"sh"}, .user = "root"}), Error);
   CHECK_THROWS_AS(plan({.arguments = {"sh"}, .capabilities = {"CAP_NONE"}}), Error);
-  CHECK_THROWS_WITH(plan({.arguments = {"sh"}, .apparmor = "p"}),
-                    Catch::StartsWith("--apparmor: "));
-  CHECK_THROWS_WITH(plan({.arguments = {"sh"}, .process_label = "l"}),
-                    Catch::StartsWith("--process-label: "));
+  CHECK_THROWS_AS(plan({.arguments = {"sh"}, .apparmor = "a\nb"}), Error);
+  CHECK_THROWS_AS(plan({.arguments = {"sh"}, .process_label = "a\nb"}), Error);
 }
 
 TEST_CASE("a process of a file stands for itself, its terminal included", "[exec]") {
@@ -107,10 +105,10 @@ TEST_CASE("a file that is no process is told by its own name", "[exec]") {
 
 TEST_CASE("a process with a field that is not acted on is refused by name", "[exec]") {
   const test::Scratch scratch;
-  const std::string path =
-      scratch.write("p.json", R"({"args": ["a"], "cwd": "/", "apparmorProfile": "p"})");
+  const std::string path = scratch.write(
+      "p.json", R"({"args": ["a"], "cwd": "/", "scheduler": {"policy": "SCHED_FIFO"}})");
   CHECK_THROWS_WITH(plan({.process_file = path}),
-                    Catch::StartsWith(path + " /apparmorProfile: not supported: "));
+                    Catch::StartsWith(path + " /scheduler: not supported: "));
 }
 
 TEST_CASE("a process in a container that does not exist is refused", "[exec]") {

@@ -23,7 +23,8 @@ Intent full_intent() {
           .namespaces = 0x7c020000,
           .user_mapped = true,
           .setgroups_denied = true,
-          .linux_part = R"({"personality":{"domain":"LINUX32"}})"};
+          .linux_part = R"({"personality":{"domain":"LINUX32"}})",
+          .keyring_kept = true};
 }
 
 Record full_record() {
