@@ -295,8 +295,11 @@ TEST_CASE("mounts: a mount label goes to filesystems that take one, as runc has 
     const spec::Document document("config.json", R"({"mounts": [)" + one + "]}");
     const namespaces::Plan namespaces;
     const rootfs::Plan rootfs{.path = "/b/rootfs"};
-    const Context context{
-        .namespaces = namespaces, .label = {.label = "u:r:t:s0:c1,c2"}, .rootfs = rootfs};
+    const id_map::Plan maps;
+    const Context context{.namespaces = namespaces,
+                          .label = {.label = "u:r:t:s0:c1,c2"},
+                          .rootfs = rootfs,
+                          .id_map = maps};
     return plan(read(document.top()), context, {}).mounts.at(0);
   };
   const std::vector<std::string> own{"size=1k", "context=u:r:t:s0:c1,c2"};
