@@ -59,8 +59,8 @@ void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
   }
 }
 
-// What a process file leaves out of these is as for the container, as with runc: above all, one that
-// says nothing of labels must not be freer than the container that it is added to.
+// What a process file leaves out of these is as for the container, as with runc: above all, one
+// that says nothing of labels must not be freer than the container that it is added to.
 ProcessSpec read_process_file(const ExecRequest& request, const Intent& intent) {
   const spec::Document own(
       request.process_file,
