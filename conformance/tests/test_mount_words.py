@@ -74,6 +74,43 @@ def test_every_option_that_features_tells_of_is_taken(box):
         assert facts.mounts_at(f"/m/{word}"), word
 
 
+PROPAGATION = {
+    "shared": {"shared"},
+    "rshared": {"shared"},
+    "private": set(),
+    "rprivate": set(),
+    "slave": set(),  # of nobody
+    "rslave": set(),
+    "unbindable": {"unbindable"},
+    "runbindable": {"unbindable"},
+    "shared+slave+shared": {"shared"},
+}
+
+
+@pytest.mark.row("mounts.propagation")
+@pytest.mark.peer(crun="1.8 takes one word only")
+def test_a_new_mount_has_the_propagation_of_its_words(box):
+    for words in PROPAGATION:
+        box.bundle.mount(f"/m/{words}", "tmpfs", "tmpfs", words.split("+"))
+    facts = box.facts()
+    for words, expected in PROPAGATION.items():
+        found = {word.split(":")[0] for word in facts.mounts_at(f"/m/{words}")[-1].propagation}
+        assert found == expected, words
+
+
+def test_words_of_proc_go_to_it(box):
+    box.config["mounts"][0]["options"] = ["nosuid", "hidepid=invisible", "subset=pid"]
+    mount = box.facts().mounts_at("/proc")[-1]
+    assert {"hidepid=invisible", "subset=pid"} <= mount.super_options
+
+
+@pytest.mark.peer(runc="1.1 leaves it writable", crun="1.8 has no place for /dev/pts then")
+def test_a_dev_that_is_read_only_with_all_below_has_its_devices(box):
+    box.config["mounts"][1]["options"].append("rro")
+    box.sh("echo x > /dev/null && ! touch /dev/new 2>/dev/null && echo well")
+    assert box.run().check().out == "well\n"
+
+
 # tmpcopyup
 
 

@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
+#include <string>
 
 #include "features/mount_target.hpp"
 
@@ -39,16 +39,22 @@ void check_words(const mounts::Entry& entry, bool is_bind) {
   }
 }
 
-// fsconfig(2) copies 256 bytes of a value, the NUL included, and says EINVAL to more.
-void check_lengths(const mounts::Entry& entry, const std::vector<std::string>& data) {
+void check_lengths(const mounts::Entry& entry, const mounts::Mount& mount) {
+  // fsconfig(2) copies 256 bytes of a value, the NUL included, and says EINVAL to more.
   constexpr std::size_t kLongest = 255;
-  for (const std::string& option : data) {
+  const auto check = [&](std::string_view what, std::string_view value) {
+    if (value.size() <= kLongest) return;
+    throw refusal(entry, fmt::format("{} has {} bytes, and the kernel takes {} at most", what,
+                                     value.size(), kLongest));
+  };
+  if (mount.kind == mounts::Kind::filesystem) check("the source", mount.source);
+  for (const std::string& option : mount.options.data) {
     const std::size_t end = option.find('=');
-    const std::size_t length = end == std::string::npos ? option.size() : option.size() - end - 1;
-    if (length <= kLongest) continue;
-    throw refusal(entry,
-                  fmt::format("option \"{}\" has {} bytes, and the kernel takes {} at most",
-                              option.substr(0, std::min<std::size_t>(end, 32)), length, kLongest));
+    if (end == std::string::npos) {
+      check("an option", option);
+    } else {
+      check("option \"" + option.substr(0, end) + '"', std::string_view(option).substr(end + 1));
+    }
   }
 }
 

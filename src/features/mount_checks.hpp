@@ -3,9 +3,7 @@
 /// planning.
 #pragma once
 
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "features/mounts.hpp"
 #include "tare/error.hpp"
@@ -18,8 +16,9 @@ Error refusal(const mounts::Entry& entry, std::string_view text);
 /// Throws Error(spec) for words that would be without the effect that somebody relies on.
 void check_words(const mounts::Entry& entry, bool is_bind);
 
-/// Throws Error(spec) for an option of the filesystem that is longer than the kernel takes.
-void check_lengths(const mounts::Entry& entry, const std::vector<std::string>& data);
+/// Throws Error(spec) for an option or a source of a filesystem that is longer than the kernel
+/// takes.
+void check_lengths(const mounts::Entry& entry, const mounts::Mount& mount);
 
 /// Throws Error(spec) for the root itself, and for what is inside /proc and not harmless.
 void check_place(const mounts::Mount& mount, const mounts::Entry& entry);

@@ -166,11 +166,14 @@ void plan_filesystem(Mount& mount, const Entry& entry, const Context& context, c
     return;
   }
   // Later mounts, devices and the console need their places below these made.
-  const bool readonly = (mount.options.set & MOUNT_ATTR_RDONLY) != 0;
+  constexpr std::uint64_t kReadonly = MOUNT_ATTR_RDONLY;
+  mount_options::Options& options = mount.options;
+  const bool readonly = ((options.set | options.recursive_set) & kReadonly) != 0;
   if (!readonly || (entry.type != "tmpfs" && mount.destination != kDev)) return;
   mount.late_readonly = true;
-  mount.options.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
-  std::erase(mount.options.superblock, "ro");
+  options.set &= ~kReadonly;
+  options.recursive_set &= ~kReadonly;
+  std::erase(options.superblock, "ro");
 }
 
 Mount plan_entry(const Entry& entry, const Context& context, const Host& host) {
@@ -191,7 +194,7 @@ Mount plan_entry(const Entry& entry, const Context& context, const Host& host) {
     if (entry.type == "overlay") overlay_layers::spread(mount.options.data);
     if (mount.kind == Kind::filesystem) settle_label(mount, context.label);
   }
-  mount_checks::check_lengths(entry, mount.options.data);
+  mount_checks::check_lengths(entry, mount);
   if (mount.reason.empty() && !entry.destination.starts_with('/')) {
     mount.reason = "a relative destination is one of the root";
   }

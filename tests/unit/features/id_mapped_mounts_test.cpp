@@ -1,8 +1,13 @@
 #include "features/id_mapped_mounts.hpp"
 
+#include <fcntl.h>
 #include <linux/sched.h>
+#include <sys/wait.h>
 
 #include <catch2/catch.hpp>
+
+#include "../../scratch.hpp"
+#include "sys/file.hpp"
 
 namespace tare::id_mapped_mounts {
 namespace {
@@ -195,6 +200,28 @@ TEST_CASE("id-mapped mounts: each is explained with its map", "[id_mapped_mounts
   CHECK(explain({.map = 0}, maps) == ", ids mapped: users 0-1-2#3-4-5, groups 6-7-8");
   CHECK(explain({.map = 1, .recursive = true}, maps) ==
         ", ids, of all below as well, mapped as in /n");
+}
+
+TEST_CASE("id-mapped mounts: what is no mount, or no namespace, is told", "[id_mapped_mounts]") {
+  const sys::Fd file = sys::open_at(sys::FdRef::cwd(), "/dev/null", O_RDONLY);
+  const auto said = [&](const Map& map) {
+    const std::vector<Map> maps = {map};
+    try {
+      UserNamespaces(maps).apply({}, file);
+    } catch (const Error& error) {
+      return error.message() + " / " + error.hint();
+    }
+    return std::string("nothing failed");
+  };
+  CHECK(contains(said({.path = "/dev/null"}), "map the ids of the mount: \"/dev/null\" is no"));
+  CHECK(contains(said({.path = "/proc/self/ns/user"}), "which maps no id to another"));
+  if (test::skip_unless_root()) return;
+  const std::string text = said({.uids = {{0, 1000, 1}}, .gids = {{0, 1000, 1}}});
+  CHECK(contains(text, "mount_setattr"));
+  CHECK(contains(text, "does not support id-mapped mounts"));
+  // Hosts have no such id: the kernel's refusal of the map is told, and the process is collected.
+  CHECK(contains(said({.uids = {{0, 4294967295, 1}}, .gids = {{0, 0, 1}}}), "uid_map"));
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
 }
 
 }  // namespace tare::id_mapped_mounts

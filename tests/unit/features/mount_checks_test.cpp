@@ -29,6 +29,11 @@ TEST_CASE("mounts: an option that is too long for the kernel is refused by its n
   CHECK(refusal(entry("ext4", "/d", "/m", "\"data=" + longest + "x\""))
             .find("option \"data\" has 256 bytes, and the kernel takes 255 at most") !=
         std::string::npos);
+  CHECK(refusal(entry("nfs", longest + "x", "/m")).find("the source has 256 bytes") !=
+        std::string::npos);
+  CHECK(plan_one(entry("bind", "/" + longest, "/m")).source == "/" + longest);
+  CHECK(refusal(entry("ext4", "/d", "/m", '"' + longest + "x\"")).find("an option has 256 bytes") !=
+        std::string::npos);
   CHECK(refusal(entry("overlay", "o", "/m", "\"upperdir=" + longest + "x\"")).find("upperdir") !=
         std::string::npos);
 }

@@ -134,4 +134,39 @@ TEST_CASE("mount target: an ordinary directory is one in every component", "[mou
   CHECK(tree.is(open_ordinary(tree.root, "/a/b/c", "proc"), "/a/b/c"));
 }
 
+TEST_CASE("mount target: a link at the end can be what is meant", "[mount_target]") {
+  const Tree tree;
+  fs::create_directories(tree.path("/dir"));
+  fs::create_symlink("dir", tree.path("/link"));
+  fs::create_symlink("../../canary", tree.path("/dir/out"));
+  CHECK(tree.is(find_itself(tree.root, "/link").value(), "/link"));
+  CHECK(tree.is(find_itself(tree.root, "/dir").value(), "/dir"));
+  CHECK(tree.is(find_itself(tree.root, "/dir/out").value(), "/dir/out"));
+  // Links before the end are followed, and may lead neither out nor onto the root.
+  CHECK(tree.is(find_itself(tree.root, "/link/out").value(), "/dir/out"));
+  CHECK_FALSE(find_itself(tree.root, "/dir/out/within"));
+  CHECK_FALSE(find_itself(tree.root, "/missing"));
+  fs::create_symlink(".", tree.path("/self"));
+  CHECK(refusal([&] { find_itself(tree.root, "/self/."); }).find("on the top of rootfs") !=
+        std::string::npos);
+}
+
+TEST_CASE("mount target: a link is made once, and only where nothing else is", "[mount_target]") {
+  const Tree tree;
+  const auto text = [&](const std::string& inside) {
+    return fs::read_symlink(tree.path(inside)).string();
+  };
+  make_link(tree.root, "/new/deep/link", "../some/where");
+  CHECK(text("/new/deep/link") == "../some/where");
+  CHECK_NOTHROW(make_link(tree.root, "/new/deep/link", "../some/where"));
+  CHECK(refusal([&] { make_link(tree.root, "/new/deep/link", "/other"); }) ==
+        "\"/new/deep/link\" exists and is no symbolic link to \"/other\"");
+  CHECK(text("/new/deep/link") == "../some/where");
+  CHECK(refusal([&] { make_link(tree.root, "/new", "/other"); }).find("exists and is no") !=
+        std::string::npos);
+  fs::create_symlink("../canary", tree.path("/out"));
+  make_link(tree.root, "/out/link", "x");
+  CHECK(tree.canary_is_empty());
+}
+
 }  // namespace tare::mount_target

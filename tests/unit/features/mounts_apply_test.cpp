@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "../../scratch.hpp"
 #include "features/mounts.hpp"
@@ -65,6 +66,35 @@ TEST_CASE("mounts: without mounts nothing is made and /dev is the rootfs's", "[m
   CHECK_FALSE(made.devpts);
   CHECK(made.late_readonly.empty());
   CHECK_NOTHROW(finish_in_init(made));
+}
+
+TEST_CASE("mounts: a link that is to be copied is kept as it is until then", "[mounts]") {
+  const test::Scratch scratch;
+  std::filesystem::create_symlink("/leads/nowhere", scratch.path("link"));
+  std::filesystem::create_directories(scratch.path("root"));
+  const sys::Root root(sys::open_at(scratch.fd(), "root", O_PATH | O_DIRECTORY));
+  const Plan plan{.mounts = {{.kind = Kind::bind,
+                              .destination = "/a/copy",
+                              .source = scratch.path("link"),
+                              .options = {.bind = true, .copy_link = true}}}};
+  Sources sources = open_sources(plan);
+  REQUIRE(sources.at(0));
+  apply_in_init(plan, root, std::move(sources));
+  CHECK(std::filesystem::read_symlink(scratch.path("root/a/copy")) == "/leads/nowhere");
+}
+
+TEST_CASE("mounts: a source within the rootfs does not lead out of it", "[mounts]") {
+  const test::Scratch scratch;
+  std::filesystem::create_directories(scratch.path("root"));
+  std::filesystem::create_symlink("/etc", scratch.path("root/out"));
+  const Plan plan{.mounts = {{.kind = Kind::bind,
+                              .destination = "/d",
+                              .source = "/out",
+                              .within = scratch.path("root"),
+                              .pointer = "/mounts/0"}}};
+  const std::string said = failure([&] { open_sources(plan); });
+  CHECK(said.starts_with("/mounts/0 error mounting \"/out\" to rootfs at \"/d\": open /out in"));
+  CHECK(said.ends_with("no such file or directory"));
 }
 
 }  // namespace tare::mounts

@@ -226,6 +226,9 @@ TEST_CASE("mounts: what set-up has to write into becomes read-only late", "[moun
     CHECK(mount.late_readonly);
     CHECK(mount.options == Options{.names_flags = true});
   }
+  const Mount tree = plan_one(entry("tmpfs", "t", "/dev", R"("rro")"));
+  CHECK(tree.late_readonly);
+  CHECK(tree.options == Options{});
   CHECK_FALSE(plan_one(entry("tmpfs", "t", "/run", R"("rw")")).late_readonly);
   CHECK_FALSE(plan_one(entry("proc", "t", "/proc", R"("ro")")).late_readonly);
   CHECK_FALSE(plan_one(entry("bind", "/data", "/dev", R"("ro")")).late_readonly);
