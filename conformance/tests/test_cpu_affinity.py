@@ -6,6 +6,8 @@ import pytest
 
 from harness import Snapshot
 
+pytestmark = pytest.mark.row("process.execCPUAffinity")
+
 CPUS = sorted(os.sched_getaffinity(0))
 SEVERAL = pytest.mark.skipif(len(CPUS) < 2, reason="this suite may run on one CPU only")
 OLD = pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 does not know the field")

@@ -7,6 +7,7 @@ import pytest
 from harness import Snapshot
 from harness.scheduling import memory_policy
 
+pytestmark = pytest.mark.row("linux.memoryPolicy")
 OLD = pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 does not know the field")
 NUMA = pytest.mark.skipif(
     not os.path.exists("/proc/self/numa_maps"), reason="a kernel without NUMA memory policies"

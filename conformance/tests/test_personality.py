@@ -6,6 +6,7 @@ import platform
 
 import pytest
 
+pytestmark = pytest.mark.row("linux.personality")
 RUNC = pytest.mark.peer(runc="1.1 does not know the field")
 OLD = pytest.mark.peer(runc="1.1 does not know the field", crun="words its errors in its own way")
 PER_LINUX32 = 8

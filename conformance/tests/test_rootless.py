@@ -212,3 +212,18 @@ def test_the_flag_rootless_changes_nothing_for_who_needs_no_cgroup(plain, value)
     words = [f"--rootless={value}", "run", "--bundle", plain.bundle.path, plain.id]
     result = plain.runtime.call(*words)
     assert result.code == (1 if value == "false" else 0), result
+
+
+@pytest.mark.row("process.scheduler", "process.ioPriority", "linux.timeOffsets")
+@pytest.mark.peer(runc="1.1 knows none of the fields", crun="1.8 knows none of the fields")
+def test_what_needs_no_privilege_of_the_host_is_set_for_a_user_too(plain):
+    plain.bundle.namespace("time")
+    plain.set("process.scheduler", {"policy": "SCHED_BATCH", "nice": 5})
+    plain.set("process.ioPriority", {"class": "IOPRIO_CLASS_BE", "priority": 6})
+    plain.set("linux.personality", {"domain": "LINUX32"})
+    plain.set("linux.timeOffsets", {"boottime": {"secs": 1000}})
+    for facts in (plain.facts(), plain.hold().exec_facts()):
+        assert (facts["scheduler"], facts["nice"]) == (3, 5)
+        assert facts["ioprio"] == (2 << 13 | 6)
+        assert facts["personality"] == 8
+        assert facts["timens_offsets"][1].split() == ["boottime", "1000", "0"]

@@ -1,17 +1,15 @@
-"""process.scheduler and process.ioPriority: read back from the kernel for init and for exec."""
+"""process.scheduler: read back from the kernel for init and for exec."""
 
 import os
 
 import pytest
 
 from harness import Snapshot
-from harness.scheduling import Scheduling, io_priority, scheduling
+from harness.scheduling import Scheduling, scheduling
 
-OLD = pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 words its errors differently")
-RUNC = pytest.mark.peer(runc="1.1 does not know the field")
-LENIENT = pytest.mark.peer(
-    runc="1.1 does not know the field", crun="leaves the check to the kernel, which lets it pass"
-)
+pytestmark = pytest.mark.row("process.scheduler")
+
+OLD = pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 does not know the field")
 
 ALL_CPUS = os.sysconf("SC_NPROCESSORS_CONF")
 DEADLINE = {
@@ -32,21 +30,21 @@ def fields(pid, *names):
     return tuple(getattr(found, name) for name in names)
 
 
-@RUNC
+@OLD
 @pytest.mark.parametrize("policy, nice", [("OTHER", 7), ("OTHER", -9), ("BATCH", 19), ("IDLE", 0)])
 def test_a_policy_with_its_nice_value_is_set(box, policy, nice):
     held(box, policy=f"SCHED_{policy}", nice=nice)
     assert fields(box.pid, "policy", "nice") == (policy, nice)
 
 
-@RUNC
+@OLD
 @pytest.mark.parametrize("policy, priority", [("FIFO", 1), ("RR", 99)])
 def test_a_real_time_policy_with_its_priority_is_set(box, policy, priority):
     held(box, policy=f"SCHED_{policy}", priority=priority)
     assert fields(box.pid, "policy", "priority") == (policy, priority)
 
 
-@RUNC
+@OLD
 def test_a_real_time_policy_is_set_for_a_user_without_capabilities(box):
     box.set("process.user", {"uid": 1000, "gid": 1000})
     box.set("process.capabilities", {})
@@ -55,9 +53,7 @@ def test_a_real_time_policy_is_set_for_a_user_without_capabilities(box):
     assert box.facts()["scheduler"] == 1
 
 
-@pytest.mark.peer(
-    runc="1.1 does not know the field", crun="1.8 asks with the rights of the user namespace only"
-)
+@OLD
 def test_a_real_time_policy_is_set_in_a_user_namespace(box):
     box.bundle.namespace("user")
     box.bundle.namespace("network")
@@ -68,13 +64,13 @@ def test_a_real_time_policy_is_set_in_a_user_namespace(box):
     assert fields(box.pid, "policy", "priority") == ("RR", 3)
 
 
-@RUNC
+@OLD
 def test_a_deadline_is_set(box):
     held(box, **DEADLINE)
     assert scheduling(box.pid) == Scheduling("DEADLINE", 0, 0, 0, 2000000, 20000000, 40000000)
 
 
-@RUNC
+@OLD
 def test_reset_on_fork_is_set_and_the_heirs_are_ordinary(box):
     held(box, policy="SCHED_FIFO", priority=9, flags=["SCHED_FLAG_RESET_ON_FORK"])
     assert fields(box.pid, "policy", "flags") == ("FIFO", 1)
@@ -84,16 +80,14 @@ def test_reset_on_fork_is_set_and_the_heirs_are_ordinary(box):
     assert box.run().check().json["scheduler"] == 0
 
 
-@pytest.mark.peer(
-    runc="1.1 does not know the field", crun="1.8 hands the policy of the config to no exec"
-)
+@OLD
 def test_an_execd_process_has_the_scheduler_of_the_config(box):
     held(box, policy="SCHED_BATCH", nice=11)
     facts = box.exec_facts()
     assert (facts["scheduler"], facts["nice"]) == (3, 11)
 
 
-@RUNC
+@OLD
 def test_a_process_file_has_its_own_scheduler(box):
     held(box, policy="SCHED_BATCH", nice=11)
     process = {
@@ -108,9 +102,21 @@ def test_a_process_file_has_its_own_scheduler(box):
     assert box.exec_process(process).check().json["scheduler"] == 1
 
 
-@pytest.mark.peer(
-    runc="1.1 does not know the field", crun="a process file has all of its own settings"
-)
+@OLD
+def test_an_execd_process_may_have_a_deadline(box):
+    box.hold()
+    process = {
+        "args": ["/probe"],
+        "cwd": "/",
+        "user": {"uid": 1000, "gid": 1000},
+        "scheduler": dict(DEADLINE, flags=["SCHED_FLAG_RESET_ON_FORK"]),
+    }
+    assert box.exec_process(process).check().json["scheduler"] == 0x40000000 | 6
+    process["scheduler"]["runtime"] = 30000000
+    assert "runtime <= deadline" in box.exec_process(process).fails().said
+
+
+@OLD
 def test_a_process_file_without_a_scheduler_has_that_of_the_config(box):
     held(box, policy="SCHED_BATCH", nice=11)
     process = {"args": ["/probe"], "cwd": "/", "user": {"uid": 0, "gid": 0}}
@@ -143,7 +149,7 @@ BAD = {
 }
 
 
-@LENIENT
+@OLD
 @pytest.mark.parametrize("name", BAD)
 def test_a_scheduler_that_cannot_be_is_refused_and_nothing_is_left(box, name):
     scheduler, words = BAD[name]
@@ -179,42 +185,3 @@ def test_a_deadline_that_could_not_run_its_own_hooks_is_refused(box):
     box.set("hooks", {"startContainer": [{"path": "/bin/true"}]})
     box.set("process.scheduler", DEADLINE)
     assert "cannot fork" in box.create().fails().said
-
-
-@pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 does not know the field")
-@pytest.mark.parametrize("name, level", [("RT", 0), ("RT", 7), ("BE", 3), ("IDLE", 0)])
-def test_the_io_priority_is_that_of_the_config(box, name, level):
-    box.set("process.ioPriority", {"class": f"IOPRIO_CLASS_{name}", "priority": level})
-    box.set("process.user", {"uid": 1000, "gid": 1000})
-    os.chmod(box.rootfs, 0o777)
-    box.hold()
-    assert io_priority(box.pid) == (name, level)
-    value = box.exec_facts()["ioprio"]
-    assert (value >> 13, value & 7) == ({"RT": 1, "BE": 2, "IDLE": 3}[name], level)
-
-
-@pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 does not know the field")
-def test_a_process_file_has_its_own_io_priority(box):
-    box.hold()
-    process = {
-        "args": ["/probe"],
-        "cwd": "/",
-        "user": {"uid": 0, "gid": 0},
-        "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6},
-    }
-    assert box.exec_process(process).check().json["ioprio"] == (2 << 13 | 6)
-
-
-@pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 does not know the field")
-@pytest.mark.parametrize(
-    "priority, words",
-    [
-        ({"class": "IOPRIO_CLASS_NONE", "priority": 0}, "invalid ioPriority.Class"),
-        ({"class": "IOPRIO_CLASS_BE", "priority": 8}, "invalid ioPriority.Priority: 8"),
-        ({"class": "IOPRIO_CLASS_BE", "priority": -1}, "invalid ioPriority.Priority: -1"),
-        ({"priority": 1}, "class"),
-    ],
-)
-def test_an_io_priority_that_cannot_be_is_refused(box, priority, words):
-    box.set("process.ioPriority", priority)
-    assert words in box.create().fails().said

@@ -8,6 +8,7 @@ import pytest
 from harness import Snapshot
 
 pytestmark = [
+    pytest.mark.row("linux.timeOffsets"),
     pytest.mark.peer(runc="1.1 does not know the field", crun="1.8 does not know time namespaces"),
     pytest.mark.skipif(
         not os.path.exists("/proc/self/timens_offsets"), reason="a kernel without time namespaces"
