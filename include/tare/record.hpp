@@ -41,6 +41,8 @@ struct Intent {
   bool setgroups_denied = false;   ///< in which additional groups cannot be set
   std::string linux_part{};        ///< what of `linux` holds for exec too, as JSON, or empty
   bool keyring_kept = false;       ///< --no-new-keyring: exec makes none either
+  std::string seccomp_listener{};  ///< the agent's socket, which exec's filter has too, or empty
+  std::string seccomp_metadata{};  ///< what the agent is sent with it
   bool operator==(const Intent&) const = default;
 };
 

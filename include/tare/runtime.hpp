@@ -33,7 +33,8 @@ struct CreateRequest {
   std::string pid_file{};        ///< absolute; empty where there is none
   bool no_pivot = false;
   bool no_new_keyring = false;
-  int preserve_fds = 0;  ///< descriptors 3 to 3 + n - 1 are the payload's
+  int preserve_fds = 0;            ///< descriptors 3 to 3 + n - 1 are the payload's
+  std::string seccomp_receiver{};  ///< listenerPath where the config has none
 };
 
 struct RunRequest {

@@ -50,6 +50,7 @@ CreateRequest create_request(const Arguments& arguments, const GlobalOptions& gl
       .no_pivot = arguments.is_on("no-pivot"),
       .no_new_keyring = arguments.is_on("no-new-keyring"),
       .preserve_fds = preserved_descriptors(arguments),
+      .seccomp_receiver = std::string(variable("RUN_OCI_SECCOMP_RECEIVER").value_or("")),
   };
 }
 

@@ -52,7 +52,7 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
   spec.cgroup_resources =
       cgroup_resources::read(linux_object, cgroup_pids::zero_of(spec.oci_version));
   spec.cgroup_devices = cgroup_devices::read(linux_object);
-  spec.seccomp = seccomp::read(linux_object);
+  spec.seccomp = seccomp::read(linux_object, spec.annotations);
   spec.time_offsets = time_offsets::read(linux_object);
   spec.mount_label = selinux::read_mount(linux_object, spec.annotations);
   read_process_part(linux_object, spec.process);
@@ -190,7 +190,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                                                     .uid = spec.process.credentials.uid},
                                                    host);
   plan.hooks = spec.hooks;
-  plan.seccomp = seccomp::plan(spec.seccomp, host);
+  plan.seccomp = seccomp::plan(spec.seccomp, host, options.seccomp_receiver);
   plan.time_offsets = time_offsets::plan(spec.time_offsets, plan.namespaces);
   plan.process = plan_process(spec.process, host,
                               {.user_namespace = plan.namespaces.has(namespaces::Type::user),

@@ -140,6 +140,7 @@ struct PlanOptions {
   bool cgroup_disabled = false;
   bool systemd_cgroup = false;
   std::optional<bool> rootless{};  ///< --rootless: whether a cgroup may be refused; nullopt is auto
+  std::string seccomp_receiver{};  ///< RUN_OCI_SECCOMP_RECEIVER
 };
 
 /// Reads the whole of config.json. Throws Error(spec), and Error(unsupported) for what is not there

@@ -27,7 +27,7 @@ Json seccomp_part() {
       {"operators", seccomp::known_operators()},
       {"archs", seccomp::known_architectures()},
       {"knownFlags", seccomp::known_flags()},
-      {"supportedFlags", seccomp::known_flags()},
+      {"supportedFlags", seccomp::supported_flags()},
   };
 }
 

@@ -7,8 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "features/seccomp_notify.hpp"
 #include "features/seccomp_table.hpp"
-#include "sys/credentials.hpp"
+#include "sys/seccomp.hpp"
 
 namespace tare::seccomp {
 namespace {
@@ -21,8 +22,6 @@ constexpr unsigned kArgumentCount = 6;
 constexpr std::uint32_t kHighestErrno = 4095;
 // SECCOMP_RET_DATA: what a tracer is given.
 constexpr std::uint32_t kHighestTraceData = 0xffff;
-// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV of Linux 5.19, newer than some kernel headers.
-constexpr std::uint32_t kWaitKillable = 1U << 5U;
 
 // In the order of seccomp.h. ERRNO and TRACE carry a number that is put in afterwards.
 constexpr Word<std::uint32_t> kActions[] = {
@@ -118,16 +117,13 @@ std::vector<Argument> read_arguments(const Reader& item) {
   return arguments;
 }
 
-// The text about write is runc's: the descriptor of the listener is sent by a write that the filter
-// would already hold up.
-void refuse_notify(const Reader& item, const Rule& rule) {
+// The text is runc's: the parent is told of the listener by a write, which the filter would already
+// hold up. One with conditions is refused as well: they might hold for ours.
+void refuse_notify_of_write(const Reader& item, const Rule& rule) {
   if (rule.action != SCMP_ACT_NOTIFY) return;
   if (std::find(rule.names.begin(), rule.names.end(), "write") != rule.names.end()) {
     throw item.error("SCMP_ACT_NOTIFY cannot be used for the write syscall");
   }
-  throw item.at("action").error(
-      "not supported: SCMP_ACT_NOTIFY, and with it listenerPath, waits for a later version of tare",
-      ErrorKind::unsupported);
 }
 
 Rule read_rule(const Reader& item) {
@@ -138,7 +134,7 @@ Rule read_rule(const Reader& item) {
   if (std::find(rule.names.begin(), rule.names.end(), "") != rule.names.end()) {
     throw item.error("empty string is not a valid syscall");
   }
-  refuse_notify(item, rule);
+  refuse_notify_of_write(item, rule);
   return rule;
 }
 
@@ -163,6 +159,22 @@ void split_alternatives(const Rule& rule, std::vector<Rule>& out) {
   }
 }
 
+// crun's annotation wants it; the first words of the error are crun's.
+void refuse_unknown_names(const std::vector<Rule>& rules) {
+  for (std::size_t rule = 0; rule < rules.size(); ++rule) {
+    const std::vector<std::string>& names = rules[rule].names;
+    for (std::size_t at = 0; at < names.size(); ++at) {
+      if (is_known(names[at])) continue;
+      const std::string field = fmt::format("/linux/seccomp/syscalls/{}/names/{}", rule, at);
+      Error error(ErrorKind::spec,
+                  fmt::format("config.json {}: invalid seccomp syscall `{}`", field, names[at]),
+                  "the annotation run.oci.seccomp_fail_unknown_syscall forbids it");
+      error.set_field(field);
+      throw error;
+    }
+  }
+}
+
 std::string action_text(std::uint32_t action) {
   const std::uint32_t number = action & SECCOMP_RET_DATA;
   switch (action & SECCOMP_RET_ACTION_FULL) {
@@ -180,6 +192,8 @@ std::string action_text(std::uint32_t action) {
       return "allow";
     case SCMP_ACT_LOG:
       return "allow and log";
+    case SCMP_ACT_NOTIFY:
+      return "ask the agent";
     default:
       return fmt::format("answer {:#x}", action);
   }
@@ -195,6 +209,32 @@ std::string flags_text(std::uint32_t flags) {
   return text.empty() ? "none" : text;
 }
 
+void explain_loading(const Plan& plan, Explain& out) {
+  if ((plan.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0) {
+    out.add("seccomp", "send the filter's listener to the agent at " + plan.listener.path,
+            "/linux/seccomp/listenerPath");
+  } else if (!plan.listener.path.empty()) {
+    out.add("seccomp", "no action is SCMP_ACT_NOTIFY: the agent is told nothing",
+            "/linux/seccomp/listenerPath");
+  }
+  out.add("seccomp", fmt::format("load the filter with flags: {}", flags_text(plan.flags)),
+          "/linux/seccomp/flags");
+}
+
+void explain_given_program(const Plan& plan, Explain& out) {
+  out.add("seccomp",
+          fmt::format("whatever a given program of {} bytes answers; the rules do not count",
+                      plan.given_program.size()),
+          kProgramField);
+  explain_loading(plan, out);
+}
+
+// Without a listener the kernel refuses this one flag, though it knows it.
+bool is_supported(std::uint32_t flag) {
+  const std::uint32_t with = flag == kWaitKillable ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+  return sys::knows_seccomp_flags(flag | with);
+}
+
 // Callers that use no seccomp write {} or an empty default action; runc takes both for none.
 bool is_unused(const Reader& seccomp) {
   const bool has_action = seccomp.find("defaultAction").has_value();
@@ -203,8 +243,9 @@ bool is_unused(const Reader& seccomp) {
 
 }  // namespace
 
-Spec read(const Reader& linux_object) {
+Spec read(const Reader& linux_object, const Annotations& annotations) {
   Spec spec;
+  read_annotations(annotations, spec);
   const std::optional<Reader> field = linux_object.find("seccomp");
   if (!field || is_unused(*field)) return spec;
   spec.present = true;
@@ -221,38 +262,24 @@ Spec read(const Reader& linux_object) {
     }
   }
   read_flags(*field, spec);
-  const std::optional<Reader> metadata = field->find("listenerMetadata");
-  if (metadata && !metadata->asks_nothing() && field->string_or("listenerPath", "").empty()) {
-    throw metadata->error("listenerMetadata is given without listenerPath");
-  }
+  read_listener(*field, spec.listener);
   return spec;
 }
 
-Plan plan(const Spec& spec, const Host&) {
+Plan plan(const Spec& spec, const Host&, const std::string& receiver) {
   if (!spec.present) return {};
   Plan plan{.enabled = true,
             .default_action = spec.default_action,
             .architectures = spec.architectures,
             .flags = spec.default_flags ? static_cast<std::uint32_t>(SECCOMP_FILTER_FLAG_SPEC_ALLOW)
-                                        : spec.flags};
-  // The kernel refuses this flag without a listener (kernel/seccomp.c, seccomp_set_mode_filter),
-  // and it has no meaning without one.
-  plan.flags &= ~kWaitKillable;
+                                        : spec.flags,
+            .listener = spec.listener,
+            .given_program = spec.given_program};
+  if (spec.fail_unknown) refuse_unknown_names(spec.rules);
+  if (plan.listener.path.empty()) plan.listener.path = receiver;
   for (const Rule& rule : spec.rules) split_alternatives(rule, plan.rules);
+  plan.flags = listener_flags(plan, plan.flags);
   return plan;
-}
-
-void load(const Filter& filter) {
-  try {
-    sys::load_seccomp_filter(filter.program, filter.flags);
-  } catch (Error& error) {
-    error.set_field("/linux/seccomp");
-    // EACCES means this and nothing else (seccomp(2)).
-    if (error.errno_value() == EACCES) {
-      error.set_hint("set process.noNewPrivileges, or run with CAP_SYS_ADMIN");
-    }
-    throw;
-  }
 }
 
 std::vector<std::string> known_actions() {
@@ -267,9 +294,18 @@ std::vector<std::string> known_architectures() {
 std::vector<std::string> known_flags() {
   return names_of(kFlags);
 }
+std::vector<std::string> supported_flags() {
+  std::vector<std::string> names;
+  for (const Word<std::uint32_t>& flag : kFlags) {
+    if (is_supported(flag.value)) names.emplace_back(flag.name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 void explain(const Plan& plan, Explain& out) {
   if (!plan.enabled) return;
+  if (!plan.given_program.empty()) return explain_given_program(plan, out);
   out.add("seccomp", action_text(plan.default_action) + ": every syscall that no rule names",
           "/linux/seccomp/defaultAction");
   if (hides_newer_calls(plan)) {
@@ -284,8 +320,12 @@ void explain(const Plan& plan, Explain& out) {
                         rule.arguments.empty() ? "" : ", where the arguments match"),
             "/linux/seccomp/syscalls");
   }
-  out.add("seccomp", fmt::format("load the filter with flags: {}", flags_text(plan.flags)),
-          "/linux/seccomp/flags");
+  if (const std::vector<std::string> unknown = unknown_names(plan.rules); !unknown.empty()) {
+    out.add("seccomp",
+            fmt::format("ignore, as there are no such syscalls: {}", fmt::join(unknown, ", ")),
+            "/linux/seccomp/syscalls");
+  }
+  explain_loading(plan, out);
 }
 
 }  // namespace tare::seccomp

@@ -6,9 +6,14 @@
 /// The program is made here; libseccomp only gives the numbers of the names. With Docker's profile
 /// for three architectures its programs take 14 ms to make and 0.31 ms to load, these 0.4 ms and
 /// 0.10 ms (Linux 6.18, libseccomp 2.5.4), and the second is paid by every start and every exec.
+///
+/// A filter with SCMP_ACT_NOTIFY has a listener, on which an agent at listenerPath answers the
+/// syscalls (seccomp_unotify(2)). It is loaded before the start gate in either case, so that the
+/// agent has the listener before create returns; then init waits for what the agent decides.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +41,13 @@ struct Rule {
   bool operator==(const Rule&) const = default;
 };
 
+/// Who answers the syscalls that have SCMP_ACT_NOTIFY.
+struct Listener {
+  std::string path{};      ///< the agent's unix socket, absolute; empty where there is none
+  std::string metadata{};  ///< sent to the agent as it is
+  bool operator==(const Listener&) const = default;
+};
+
 struct Spec {
   bool present = false;
   std::uint32_t default_action = 0;
@@ -43,6 +55,9 @@ struct Spec {
   std::uint32_t flags = 0;                     ///< SECCOMP_FILTER_FLAG_*
   bool default_flags = true;  ///< the config names no flags: SPEC_ALLOW, as the peers
   std::vector<Rule> rules{};
+  Listener listener{};
+  std::string given_program{};  ///< run.oci.seccomp_bpf_data: struct sock_filter[], or empty
+  bool fail_unknown = false;    ///< run.oci.seccomp_fail_unknown_syscall
 };
 
 struct Plan {
@@ -51,6 +66,8 @@ struct Plan {
   std::vector<std::uint32_t> architectures{};
   std::uint32_t flags = 0;
   std::vector<Rule> rules{};
+  Listener listener{};  ///< used where flags have SECCOMP_FILTER_FLAG_NEW_LISTENER
+  std::string given_program{};
   bool operator==(const Plan&) const = default;
 };
 
@@ -59,18 +76,27 @@ struct Filter {
   std::string program{};
   std::uint32_t flags = 0;
   bool operator==(const Filter&) const = default;
+  /// Whether loading it gives a listener.
+  bool listens() const noexcept;
   /// As one text, to send to init and to keep beside the record for exec; and back, with its form
   /// checked. decode throws Error(internal).
   std::string encode() const;
   static Filter decode(const std::string& bytes);
 };
 
-/// Reads from the object `linux`. Throws Error(spec) for unknown actions, operators, architectures
-/// and flags, and for an errnoRet with an action that has none; Error(unsupported) for
-/// SCMP_ACT_NOTIFY.
-Spec read(const spec::Reader& linux_object);
-/// Puts in the default flags, and makes alternatives of comparisons of one argument.
-Plan plan(const Spec& spec, const Host& host);
+using Annotations = std::map<std::string, std::string>;
+
+/// Reads from the object `linux`, and crun's annotations run.oci.seccomp.receiver (a listenerPath
+/// where the config has none), run.oci.seccomp_bpf_data (a program in base64, instead of one that
+/// is made from the rules) and run.oci.seccomp_fail_unknown_syscall. Throws Error(spec) for unknown
+/// actions, operators, architectures and flags, for an errnoRet with an action that has none, and
+/// for SCMP_ACT_NOTIFY where the runtime itself would wait for the agent in vain.
+Spec read(const spec::Reader& linux_object, const Annotations& annotations);
+/// Puts in the default flags, and makes alternatives of comparisons of one argument. `receiver` is
+/// the listenerPath where neither config nor annotations have one (RUN_OCI_SECCOMP_RECEIVER).
+/// Throws Error(spec) where an action needs a listener and there is no path for it, and where names
+/// are unknown that must not be.
+Plan plan(const Spec& spec, const Host& host, const std::string& receiver = {});
 
 /// Compiles. Syscall names that an architecture does not know are left out there, as the peers do.
 /// Throws Error(unsupported) for more than the kernel takes.
@@ -81,14 +107,21 @@ Filter compile(const Plan& plan);
 /// an error.
 Filter compile_cached(const Plan& plan, sys::FdRef cache);
 
-/// seccomp(2) SECCOMP_SET_MODE_FILTER. Needs no_new_privs or CAP_SYS_ADMIN.
-void load(const Filter& filter);
+/// seccomp(2) SECCOMP_SET_MODE_FILTER. Needs no_new_privs or CAP_SYS_ADMIN. Gives the listener
+/// where the filter has one; until that is with an agent the caller must make no syscall but
+/// write(2), which no filter may notify of.
+sys::Fd load(const Filter& filter);
+/// In the parent: connects to the agent and sends it `state`, the container process state of the
+/// specification as JSON, with the listener. Throws Error(system) where nobody answers.
+void send_listener(const Listener& listener, sys::FdRef descriptor, const std::string& state);
 
 /// The words that read() takes, sorted: for `features`.
 std::vector<std::string> known_actions();
 std::vector<std::string> known_operators();
 std::vector<std::string> known_architectures();
 std::vector<std::string> known_flags();
+/// Of the known flags, those that this kernel takes.
+std::vector<std::string> supported_flags();
 
 /// One effect for the default, for newer calls, for each rule and for the flags.
 void explain(const Plan& plan, Explain& out);

@@ -15,7 +15,7 @@ namespace tare::seccomp {
 namespace {
 
 // Raised whenever resolve() or assemble() give another program for the same plan.
-constexpr std::uint32_t kCompilerVersion = 2;
+constexpr std::uint32_t kCompilerVersion = 3;
 constexpr std::string_view kFilterMagic = "tare filter 1\n";
 // The longest program is 32 KiB; a profile that names every syscall on its own stays below 64.
 constexpr std::size_t kLargestFile = 1U << 20U;
@@ -155,12 +155,17 @@ Filter Filter::decode(const std::string& bytes) {
 }
 
 Filter compile(const Plan& plan) {
-  return in_context(
-      [] { return "compile the seccomp profile"; },
-      [&] { return Filter{.program = assemble(resolve(plan)), .flags = plan.flags}; });
+  return in_context([] { return "compile the seccomp profile"; },
+                    [&] {
+                      const bool is_given = !plan.given_program.empty();
+                      return Filter{
+                          .program = is_given ? plan.given_program : assemble(resolve(plan)),
+                          .flags = plan.flags};
+                    });
 }
 
 Filter compile_cached(const Plan& plan, sys::FdRef cache) {
+  if (!plan.given_program.empty()) return compile(plan);
   const std::string encoded = encode(plan);
   const std::string name = fmt::format("{:016x}", hash_of(encoded));
   const std::string header = header_of(encoded);

@@ -41,7 +41,7 @@ class Architecture {
   // Gives `check` to the call `name` under every number that reaches it here; none if it is
   // unknown.
   void add(const std::string& name, const Check& check) {
-    const int number = seccomp_syscall_resolve_name_arch(token_, name.c_str());
+    const int number = number_of(token_, name);
     if (number >= 0) return insert(number, check);
     if (number > kSocketCalls || number <= kSubCallsEnd) return;
     const int multiplexer = seccomp_syscall_resolve_name_rewrite(token_, name.c_str());
@@ -54,7 +54,7 @@ class Architecture {
 
   // Tells that `name` is known to the profile, though its rule changes nothing.
   void mention(const std::string& name) {
-    const int number = seccomp_syscall_resolve_name_arch(token_, name.c_str());
+    const int number = number_of(token_, name);
     if (number > 0) newest_ = std::max(newest_, static_cast<std::uint32_t>(number));
   }
 

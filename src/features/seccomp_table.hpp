@@ -46,6 +46,14 @@ struct Table {
 /// (runc's rule). Pointless where the default lets calls through; and a tracer emulates on its own.
 bool hides_newer_calls(const Plan& plan) noexcept;
 
+/// The number of a syscall on the architecture SCMP_ARCH_*; negative where there is none: as
+/// libseccomp answers it.
+int number_of(std::uint32_t token, const std::string& name);
+/// Whether any architecture has a syscall of this name.
+bool is_known(const std::string& name);
+/// The names in rules that no architecture has, each once, in their order.
+std::vector<std::string> unknown_names(const std::vector<Rule>& rules);
+
 /// The tables for a Plan: the machine's own architecture first, then the Plan's.
 std::vector<Table> resolve(const Plan& plan);
 

@@ -42,6 +42,8 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .setgroups_denied = !plan.process.credentials.set_groups,
       .linux_part = bundle.linux_part,
       .keyring_kept = !plan.process.keyring.new_session,
+      .seccomp_listener = plan.seccomp.listener.path,
+      .seccomp_metadata = plan.seccomp.listener.metadata,
   };
 }
 
@@ -158,6 +160,10 @@ class Attendant {
       case FromInit::need_filter:
         made_.channel.send(ToInit::filter, filter_);
         return;
+      case FromInit::listener:
+        hand_over_listener(request.text);
+        made_.channel.send(ToInit::listener_sent);
+        return;
       case FromInit::closed:
         throw death_of_init(made_.init, made_.record.cgroup_directory);
       case FromInit::joined:
@@ -183,6 +189,13 @@ class Attendant {
     const auto moved = std::make_shared<net_devices::Moved>(
         net_devices::apply_in_parent(plan.net_devices, made_.init.pid));
     made_.undo.add([moved] { moved->restore(); });
+  }
+
+  void hand_over_listener(const std::string& number) {
+    const seccomp::Listener& listener = made_.bundle.plan.seccomp.listener;
+    stages::hand_over_listener(made_.init, number, listener,
+                               state::container_process_state(made_.record, Status::creating,
+                                                              made_.init.pid, listener.metadata));
   }
 
   void run_hooks() {

@@ -16,6 +16,7 @@
 #include "stages/lifecycle.hpp"
 #include "stages/payload.hpp"
 #include "stages/undo.hpp"
+#include "state/record.hpp"
 #include "state/store.hpp"
 #include "sys/credentials.hpp"
 #include "sys/file.hpp"
@@ -180,10 +181,27 @@ sys::Child spawn_process(const ExecRequest& request, const Record& record, const
   }
 }
 
+struct Found {
+  state::ContainerDirectory directory;
+  Record record;
+  Intent intent;
+  sys::Fd init;
+};
+
+// The agent gets the listener of each process that is added, beside init's.
+void hand_over_listener(const Found& found, const sys::Child& process, const std::string& number) {
+  const seccomp::Listener listener{.path = found.intent.seccomp_listener,
+                                   .metadata = found.intent.seccomp_metadata};
+  const Status status = observe(found.directory, found.record);
+  stages::hand_over_listener(
+      process, number, listener,
+      state::container_process_state(found.record, status, process.pid, listener.metadata));
+}
+
 // Answers what the process asks for until it is ready, then lets it go and awaits its execve.
 std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd& channel,
                                              const sys::Child& process, bool attended,
-                                             const state::ContainerDirectory& directory) {
+                                             const Found& found) {
   std::optional<sys::Fd> console;
   for (bool ready = false;;) {
     Request request = channel.receive();
@@ -198,7 +216,11 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
         channel.send(ToInit::limits_set);
         break;
       case FromInit::need_filter:
-        channel.send(ToInit::filter, directory.read_seccomp());
+        channel.send(ToInit::filter, found.directory.read_seccomp());
+        break;
+      case FromInit::listener:
+        hand_over_listener(found, process, request.text);
+        channel.send(ToInit::listener_sent);
         break;
       case FromInit::ready:
         ready = true;
@@ -216,13 +238,6 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
     }
   }
 }
-
-struct Found {
-  state::ContainerDirectory directory;
-  Record record;
-  Intent intent;
-  sys::Fd init;
-};
 
 Found find_container(const ExecRequest& request) {
   const state::Store store(request.global);
@@ -296,8 +311,7 @@ Added add_process(const ExecRequest& request) {
         tools.payload.channel.close();
         cpu_affinity::apply_after_birth(plan.cpu_affinity, added.process.pid);
         oom_score::apply_in_parent(plan.oom_score, added.process.pid);
-        added.console =
-            attend_until_executed(plan, channel, added.process, !request.detach, found.directory);
+        added.console = attend_until_executed(plan, channel, added.process, !request.detach, found);
         hand_over_process(added.process, request.pid_file, request.pidfd_socket, undo);
         undo.commit();
         return added;

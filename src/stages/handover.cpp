@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <signal.h>
 
+#include <charconv>
+
 #include "sys/file.hpp"
 #include "sys/socket.hpp"
 
@@ -73,6 +75,20 @@ void hand_over_process(const sys::Child& process, const std::string& pid_file,
   if (!pid_file.empty()) {
     in_context([] { return "pid file"; }, [&] { write_pid_file(pid_file, process.pid, undo); });
   }
+}
+
+void hand_over_listener(const sys::Child& process, const std::string& number,
+                        const seccomp::Listener& listener, const std::string& state) {
+  int descriptor = -1;
+  const char* end = number.data() + number.size();
+  const auto [rest, fault] = std::from_chars(number.data(), end, descriptor);
+  if (fault != std::errc() || rest != end || descriptor < 0) {
+    throw Error(ErrorKind::internal, "the container's process named no descriptor as its listener");
+  }
+  // It cannot send it: a profile may notify of sendmsg, which nobody could answer yet. So it is
+  // fetched, which takes no system call of the process (runc's way).
+  const sys::Fd own = sys::copy_descriptor(process.pidfd, descriptor);
+  seccomp::send_listener(listener, own, state);
 }
 
 InitProcess identity_of(const sys::Child& process) {

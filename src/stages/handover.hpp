@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "features/seccomp.hpp"
 #include "stages/undo.hpp"
 #include "sys/process.hpp"
 #include "tare/error.hpp"
@@ -20,6 +21,11 @@ void check_console(bool terminal, bool has_socket, bool detached);
 /// `undo`.
 void hand_over_process(const sys::Child& process, const std::string& pid_file,
                        const std::string& pidfd_socket, Undo& undo);
+
+/// Takes a filter's listener from a process of ours, which has told its number, and sends it to the
+/// agent with the container process state. Throws Error(system).
+void hand_over_listener(const sys::Child& process, const std::string& number,
+                        const seccomp::Listener& listener, const std::string& state);
 
 /// What tells this process from a later one with its pid.
 InitProcess identity_of(const sys::Child& process);

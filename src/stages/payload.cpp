@@ -69,6 +69,26 @@ std::optional<seccomp::Filter> receive_filter(const ProcessPlan& plan, const Ini
   return seccomp::Filter::decode(channel.expect(ToInit::filter));
 }
 
+enum class LoadAt { never, before_user, before_gate, last };
+
+// Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with
+// it, last, so that it need not allow what set-up does (seccomp(2), SECCOMP_SET_MODE_FILTER). But
+// its listener is for the parent to hand over, which is gone once a created container waits.
+LoadAt when_to_load(const std::optional<seccomp::Filter>& filter, const ProcessPlan& plan) {
+  if (!filter) return LoadAt::never;
+  if (!plan.no_new_privileges.enabled) return LoadAt::before_user;
+  return filter->listens() ? LoadAt::before_gate : LoadAt::last;
+}
+
+void load_filter(const seccomp::Filter& filter, const InitEnd& channel) {
+  const sys::Fd listener = seccomp::load(filter);
+  if (!listener) return;
+  // Nothing but this write until the parent has answered: any other system call may be one that
+  // waits for an agent who does not have the listener yet. (The text is too short to be allocated.)
+  channel.send(FromInit::listener, std::to_string(listener.number()));
+  channel.expect(ToInit::listener_sent);
+}
+
 void pass_gate(PayloadTools& tools) {
   tools.channel.send(FromInit::ready);
   tools.channel.expect(ToInit::proceed);
@@ -121,23 +141,22 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   set_attributes(plan);
   const std::optional<seccomp::Filter> filter = receive_filter(plan, tools.channel);
 
-  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go; with
-  // it, last, so that it need not allow what set-up does (seccomp(2), SECCOMP_SET_MODE_FILTER).
-  const bool early_filter = filter && !plan.no_new_privileges.enabled;
+  const LoadAt load_at = when_to_load(filter, plan);
   if (!tools.narrowed) {
     stdio::apply(plan.credentials.uid);
     capabilities::narrow(plan.capabilities, needed_by_payload(plan));
   }
   capabilities::keep_across_user_change();
-  if (early_filter) seccomp::load(*filter);
+  if (load_at == LoadAt::before_user) load_filter(*filter, tools.channel);
   credentials::apply(plan.credentials);
   capabilities::apply(plan.capabilities);
   if (!entered) environment::enter_directory(plan.environment);
   const std::string path = environment::find_executable(plan.environment);
   no_new_privileges::apply(plan.no_new_privileges);
 
+  if (load_at == LoadAt::before_gate) load_filter(*filter, tools.channel);
   pass_gate(tools);
-  if (filter && !early_filter) seccomp::load(*filter);
+  if (load_at == LoadAt::last) load_filter(*filter, tools.channel);
   // Under the filter, as with runc: what the payload may not do, its hooks may not do for it.
   if (!tools.hooks.empty()) run_hooks(tools, variables);
   sys::reset_signals();

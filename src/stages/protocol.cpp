@@ -7,7 +7,7 @@ namespace tare::stages {
 namespace {
 
 // The order of the table in the header.
-constexpr std::string_view kOrder = "JMCHLSR";
+constexpr std::string_view kOrder = "JMCHLSNR";
 
 // The largest message is a seccomp filter: the kernel allows 4,096 instructions of 8 bytes.
 constexpr std::size_t kMaxMessage = 64U << 10U;
@@ -41,8 +41,8 @@ void ParentEnd::send(ToInit kind, std::string_view text) const {
   sys::send_message(socket_, message(static_cast<char>(kind), text));
 }
 
-void InitEnd::send(FromInit kind) const {
-  sys::write_all(socket_, message(static_cast<char>(kind), {}));
+void InitEnd::send(FromInit kind, std::string_view text) const {
+  sys::write_all(socket_, message(static_cast<char>(kind), text));
 }
 
 void InitEnd::send(FromInit kind, std::string_view text, sys::FdRef attached) const {

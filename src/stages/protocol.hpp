@@ -8,6 +8,7 @@
 ///                                         network devices are moved first
 ///   NeedLimits          LimitsSet         resource limits that init may not raise itself
 ///   NeedFilter          Filter            the compiled seccomp filter
+///   Listener            ListenerSent      the filter is loaded and has a listener; its number
 ///   Ready               Proceed           nothing is left that can fail but execve
 ///   Failed                                ends it: an Error, whole
 ///   (closed)                              execve has happened, or the process has died
@@ -33,6 +34,7 @@ enum class FromInit : char {
   need_hooks = 'H',
   need_limits = 'L',
   need_filter = 'S',
+  listener = 'N',
   ready = 'R',
   failed = 'F',
   closed = 'E',  ///< never sent: the other end is closed
@@ -43,13 +45,14 @@ enum class ToInit : char {
   hooks_done = 'h',
   limits_set = 'l',
   filter = 's',
+  listener_sent = 'n',
   proceed = 'r',
 };
 
 /// A request of init as the parent gets it.
 struct Request {
   FromInit kind = FromInit::closed;
-  std::string text{};  ///< Console: the pty's name; Joined: the pid
+  std::string text{};  ///< Console: the pty's name; Joined: the pid; Listener: the number
   sys::Fd attached{};  ///< Console: the master; Joined: the pidfd
 };
 
@@ -81,7 +84,7 @@ class InitEnd {
   void close() noexcept { socket_.reset(); }
 
   /// Sends a request. Throws Error(system) where the parent is gone.
-  void send(FromInit kind) const;
+  void send(FromInit kind, std::string_view text = {}) const;
   /// Sends a request with a text and a descriptor: before the filter is loaded.
   void send(FromInit kind, std::string_view text, sys::FdRef attached) const;
   /// Best effort, for the last message of a process that has failed.

@@ -99,6 +99,8 @@ std::string to_json(const Intent& intent) {
       {"setgroupsDenied", intent.setgroups_denied},
       {"linuxPart", intent.linux_part},
       {"keyringKept", intent.keyring_kept},
+      {"seccompListener", intent.seccomp_listener},
+      {"seccompMetadata", intent.seccomp_metadata},
   });
 }
 
@@ -142,6 +144,8 @@ Intent intent_from_json(std::string_view text) {
         .setgroups_denied = top.at("setgroupsDenied").boolean(),
         .linux_part = top.at("linuxPart").string(),
         .keyring_kept = top.at("keyringKept").boolean(),
+        .seccomp_listener = top.at("seccompListener").string(),
+        .seccomp_metadata = top.at("seccompMetadata").string(),
     };
   });
 }
@@ -170,7 +174,10 @@ Record record_from_json(std::string_view text) {
   });
 }
 
-std::string hook_state(const Record& record, Status status) {
+namespace {
+
+// The state as runtime.md has it.
+ordered_json state_object(const Record& record, Status status) {
   ordered_json out{
       {"ociVersion", record.oci_version},
       {"id", record.id},
@@ -180,6 +187,24 @@ std::string hook_state(const Record& record, Status status) {
   if (status != Status::stopped) out["pid"] = record.init.pid;
   out["bundle"] = record.bundle;
   if (!record.annotations.empty()) out["annotations"] = record.annotations;
+  return out;
+}
+
+}  // namespace
+
+std::string hook_state(const Record& record, Status status) {
+  return dump(state_object(record, status));
+}
+
+std::string container_process_state(const Record& record, Status status, pid_t pid,
+                                    const std::string& metadata) {
+  ordered_json out{
+      {"ociVersion", record.oci_version},
+      {"fds", ordered_json::array({"seccompFd"})},
+      {"pid", pid},
+  };
+  if (!metadata.empty()) out["metadata"] = metadata;
+  out["state"] = state_object(record, status);
   return dump(out);
 }
 

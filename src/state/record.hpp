@@ -20,6 +20,10 @@ Record record_from_json(std::string_view text);
 /// The state as runtime.md has it, for hooks: ociVersion, id, status, pid, bundle, annotations,
 /// compact.
 std::string hook_state(const Record& record, Status status);
+/// The container process state of config-linux.md ("The Container Process State") for an agent that
+/// gets the listener of process `pid`, as the runtime sees it; compact.
+std::string container_process_state(const Record& record, Status status, pid_t pid,
+                                    const std::string& metadata);
 /// The state as `runc state` prints it: indented by two spaces, no newline at the end, pid 0 when
 /// stopped, `owner` "" .
 std::string printed_state(const State& state);

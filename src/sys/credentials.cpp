@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -19,14 +17,6 @@
 
 namespace tare::sys {
 namespace {
-
-constexpr std::array kFilterFlagNames{
-    FlagName{SECCOMP_FILTER_FLAG_TSYNC, "SECCOMP_FILTER_FLAG_TSYNC"},
-    FlagName{SECCOMP_FILTER_FLAG_LOG, "SECCOMP_FILTER_FLAG_LOG"},
-    FlagName{SECCOMP_FILTER_FLAG_SPEC_ALLOW, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"},
-    // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV of Linux 5.19, newer than some kernel headers.
-    FlagName{1U << 5U, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"},
-};
 
 // The capability calls take 64 bits as two words of 32, the low one first
 // (_LINUX_CAPABILITY_VERSION_3).
@@ -162,22 +152,6 @@ void set_key_permissions(int serial, unsigned permissions) {
   if (::syscall(SYS_keyctl, KEYCTL_SETPERM, serial, permissions) < 0) {
     raise(errno, "keyctl(KEYCTL_SETPERM, {}, {:#x})", serial, permissions);
   }
-}
-
-void load_seccomp_filter(std::string_view program, unsigned flags) {
-  // A program from a cache file lies at any address; the kernel copies it, so alignment is no
-  // matter to it, but the pointer in sock_fprog is typed and its length counted in instructions.
-  std::vector<sock_filter> instructions(program.size() / sizeof(sock_filter));
-  program.copy(reinterpret_cast<char*>(instructions.data()),
-               instructions.size() * sizeof(sock_filter));
-  const sock_fprog filter{.len = static_cast<unsigned short>(instructions.size()),
-                          .filter = instructions.data()};
-  const long result = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
-  if (result == 0) return;
-  // With TSYNC a positive result is the id of a thread that could not be brought under the filter.
-  const int number = result > 0 ? ESRCH : errno;
-  raise(number, "seccomp(SECCOMP_SET_MODE_FILTER, {}, {} instructions)",
-        flags == 0 ? "0" : describe_flags(flags, kFilterFlagNames), instructions.size());
 }
 
 }  // namespace tare::sys

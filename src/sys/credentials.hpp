@@ -69,8 +69,4 @@ int join_session_keyring(const std::string& name);
 /// KEYCTL_SETPERM: KEY_POS_*, KEY_USR_* ... bits of linux/key.h. Throws Error(system).
 void set_key_permissions(int serial, unsigned permissions);
 
-/// seccomp(2) SECCOMP_SET_MODE_FILTER with SECCOMP_FILTER_FLAG_* flags; `program` holds the bytes
-/// of struct sock_filter[]. Throws Error(system), also where a thread could not be synchronised.
-void load_seccomp_filter(std::string_view program, unsigned flags);
-
 }  // namespace tare::sys

@@ -131,6 +131,12 @@ std::optional<Fd> open_pidfd(pid_t pid) {
   raise(errno, "pidfd_open {}", pid);
 }
 
+Fd copy_descriptor(FdRef pidfd, int number) {
+  const long fd = ::syscall(SYS_pidfd_getfd, pidfd.number(), number, 0);
+  if (fd < 0) raise(errno, "pidfd_getfd {} {}", describe(pidfd), number);
+  return Fd(static_cast<int>(fd));
+}
+
 bool has_ended(FdRef pidfd) {
   return await_end(pidfd, 0);
 }

@@ -88,6 +88,10 @@ bool await_end(FdRef pidfd, int timeout_ms);
 /// pidfd_send_signal(2); false when the process has ended (ESRCH). Throws Error(system) otherwise.
 bool send_signal(FdRef pidfd, int signal);
 
+/// A copy of another process's descriptor `number` (pidfd_getfd(2)), closed on exec. Needs the
+/// right to trace that process. Throws Error(system).
+Fd copy_descriptor(FdRef pidfd, int number);
+
 /// What tells one process from a later one that has the same pid: the inode of its pidfd, which is
 /// unique for one boot (pidfs, Linux 6.9), or before that the start time of /proc/PID/stat.
 struct ProcessIdentity {

@@ -17,7 +17,9 @@ namespace {
 
 using ControlBuffer = std::array<char, CMSG_SPACE(sizeof(int))>;
 
-void send_with(FdRef socket, std::string_view bytes, const int* attached) {
+// Gives how many bytes were taken: all of them, but for a stream in the midst of which a signal
+// came.
+std::size_t send_with(FdRef socket, std::string_view bytes, const int* attached) {
   iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
   alignas(cmsghdr) ControlBuffer control{};
   msghdr message{};
@@ -32,9 +34,11 @@ void send_with(FdRef socket, std::string_view bytes, const int* attached) {
     header->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(header), attached, sizeof(int));
   }
-  while (::sendmsg(socket.number(), &message, MSG_NOSIGNAL) < 0) {
+  ssize_t sent = -1;
+  while ((sent = ::sendmsg(socket.number(), &message, MSG_NOSIGNAL)) < 0) {
     if (errno != EINTR) raise(errno, "sendmsg {}", describe(socket));
   }
+  return static_cast<std::size_t>(sent);
 }
 
 Fd take_attached(msghdr& message) {
@@ -85,6 +89,12 @@ void send_message(FdRef socket, std::string_view bytes) {
 void send_message(FdRef socket, std::string_view bytes, FdRef attached) {
   const int number = attached.number();
   send_with(socket, bytes, &number);
+}
+
+void send_stream(FdRef socket, std::string_view bytes, FdRef attached) {
+  const int number = attached.number();
+  bytes.remove_prefix(send_with(socket, bytes, &number));
+  while (!bytes.empty()) bytes.remove_prefix(send_with(socket, bytes, nullptr));
 }
 
 Message receive_message(FdRef socket, std::size_t limit) {

@@ -20,6 +20,10 @@ Fd connect_unix(const std::string& path);
 void send_message(FdRef socket, std::string_view bytes);
 void send_message(FdRef socket, std::string_view bytes, FdRef attached);
 
+/// Sends all of `bytes` on a stream socket, the descriptor with the first of them. Never raises
+/// SIGPIPE. Throws Error(system).
+void send_stream(FdRef socket, std::string_view bytes, FdRef attached);
+
 /// One message as it was received.
 struct Message {
   std::string bytes;  ///< empty when the other side has closed and nothing is left

@@ -217,5 +217,49 @@ TEST_CASE("a cgroup that is gone tells of no memory", "[handover]") {
         "the container's init was killed by signal 9");
 }
 
+TEST_CASE("a listener is fetched from the process and sent with the state", "[handover]") {
+  const Scratch scratch;
+  const std::string path = scratch.path("agent");
+  const sys::Fd server(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  REQUIRE(path.size() < sizeof address.sun_path);
+  std::memcpy(address.sun_path, path.data(), path.size());
+  REQUIRE(::bind(server.number(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(server.number(), 1) == 0);
+
+  // It opens what the parent does not have, tells its number, and waits.
+  auto [near, far] = sys::socket_pair();
+  const sys::Child child = sys::spawn({}, [&] {
+    near.reset();
+    const sys::Fd file = sys::open_at(sys::FdRef::cwd(), "/dev/zero", O_RDONLY);
+    sys::send_message(far, std::to_string(file.number()));
+    return sys::receive_message(far).bytes.empty() ? 0 : 1;
+  });
+  far.reset();
+  hand_over_listener(child, sys::receive_message(near).bytes, {.path = path}, "{}");
+  const sys::Fd accepted(::accept(server.number(), nullptr, nullptr));
+  const sys::Message message = sys::receive_message(accepted);
+  CHECK(message.bytes == "{}");
+  REQUIRE(message.attached);
+  char byte = 'x';
+  CHECK(::read(message.attached.number(), &byte, 1) == 1);
+  CHECK(byte == 0);
+  // The agent may wait for the end of what it is told.
+  CHECK(sys::receive_message(accepted).bytes.empty());
+  near.reset();
+  sys::wait_for(child.pidfd);
+}
+
+TEST_CASE("a listener's number that is none is refused", "[handover]") {
+  const sys::Child child = ended(0);
+  for (const char* number : {"", "-1", "x", "3x", " 3", "99999999999"}) {
+    CAPTURE(number);
+    CHECK_THROWS_WITH(hand_over_listener(child, number, {.path = "/nonesuch"}, "{}"),
+                      Catch::Contains("named no descriptor"));
+  }
+  sys::wait_for(child.pidfd);
+}
+
 }  // namespace
 }  // namespace tare::stages

@@ -33,7 +33,7 @@ struct InitEnds {
 
 TEST_CASE("every request may come once, in the order of the table", "[protocol]") {
   Ends ends;
-  for (const char kind : std::string("JMCHLSR")) {
+  for (const char kind : std::string("JMCHLSNR")) {
     ends.say(std::string(1, kind));
     CHECK(ends.parent.receive().kind == static_cast<FromInit>(kind));
   }

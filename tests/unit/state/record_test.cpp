@@ -24,7 +24,9 @@ Intent full_intent() {
           .user_mapped = true,
           .setgroups_denied = true,
           .linux_part = R"({"personality":{"domain":"LINUX32"}})",
-          .keyring_kept = true};
+          .keyring_kept = true,
+          .seccomp_listener = "/run/agent",
+          .seccomp_metadata = "{\"a\":1}\n"};
 }
 
 Record full_record() {
@@ -202,4 +204,17 @@ TEST_CASE("record: every status has the specification's name", "[record]") {
   CHECK(to_string(Status::running) == "running");
   CHECK(to_string(Status::paused) == "paused");
   CHECK(to_string(Status::stopped) == "stopped");
+}
+
+TEST_CASE("record: an agent is told whose listener it gets", "[record]") {
+  const json told = json::parse(
+      state::container_process_state(full_record(), Status::running, 5151, "for \"you\""));
+  CHECK(told == json{{"ociVersion", "1.2.0"},
+                     {"fds", json::array({"seccompFd"})},
+                     {"pid", 5151},
+                     {"metadata", "for \"you\""},
+                     {"state", json::parse(state::hook_state(full_record(), Status::running))}});
+  CHECK(told.at("state").at("pid") == 4242);
+  CHECK_FALSE(json::parse(state::container_process_state(full_record(), Status::creating, 2, ""))
+                  .contains("metadata"));
 }

@@ -1,8 +1,6 @@
 #include "sys/credentials.hpp"
 
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -106,26 +104,6 @@ TEST_CASE("a limit is read as it was set, and none is more than any number", "[c
   CHECK(message_of([] { set_resource_limit(0, 99, {.soft = 1, .hard = RLIM64_INFINITY}); }) ==
         "prlimit(0, 99, soft 1, hard unlimited): invalid argument");
   CHECK(message_of([] { resource_limit(0, 99); }) == "prlimit(0, 99): invalid argument");
-}
-
-TEST_CASE("a filter is counted in instructions, and its flags are named", "[credentials]") {
-  const std::string two(2 * sizeof(sock_filter), '\0');
-  const std::string message = message_of([&] {
-    load_seccomp_filter(two, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW | 0x4000);
-  });
-  CHECK(
-      message.starts_with("seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG|"
-                          "SECCOMP_FILTER_FLAG_SPEC_ALLOW|0x4000, 2 instructions): "));
-}
-
-TEST_CASE("a filter is loaded from bytes at any address", "[credentials]") {
-  const sock_filter allow[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
-  const std::string bytes = "x" + std::string(reinterpret_cast<const char*>(allow), sizeof allow);
-  CHECK(in_child([&] {
-          set_no_new_privileges();
-          load_seccomp_filter(std::string_view(bytes).substr(1), 0);
-          return ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
-        }) == SECCOMP_MODE_FILTER);
 }
 
 }  // namespace

@@ -373,5 +373,22 @@ TEST_CASE("this process knows itself", "[process]") {
   CHECK(own_user() == ::geteuid());
 }
 
+TEST_CASE("a descriptor of another process is copied, and one that it does not have is not",
+          "[process]") {
+  const Fd file = open_at(FdRef::cwd(), "/dev/zero", O_RDONLY);
+  const Child child = spawn({}, [] {
+    ::pause();
+    return 0;
+  });
+  const Fd copy = copy_descriptor(child.pidfd, file.number());
+  CHECK(copy.number() != file.number());
+  CHECK((::fcntl(copy.number(), F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK(status(copy).st_rdev == status(file).st_rdev);
+  CHECK_THROWS_WITH(copy_descriptor(child.pidfd, 9999),
+                    Catch::StartsWith("pidfd_getfd ") && Catch::EndsWith("bad file descriptor"));
+  send_signal(child.pidfd, SIGKILL);
+  wait_for(child.pidfd);
+}
+
 }  // namespace
 }  // namespace tare::sys

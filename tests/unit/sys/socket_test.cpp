@@ -187,6 +187,30 @@ TEST_CASE("a process that is killed closes its end", "[socket]") {
   wait_for(child.pidfd);
 }
 
+TEST_CASE("a stream takes more than its buffer holds, and one descriptor with it", "[socket]") {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  Fd near(ends[0]);
+  const Fd far(ends[1]);
+  const std::string all(3U << 20U, 'a');
+  const Child child = spawn({}, [&] {
+    const Fd null = open_null();
+    send_stream(far, all, null);
+    return 0;
+  });
+  std::size_t total = 0;
+  int descriptors = 0;
+  while (total < all.size()) {
+    const Message message = receive_message(near);
+    REQUIRE_FALSE(message.bytes.empty());
+    total += message.bytes.size();
+    if (message.attached) ++descriptors;
+  }
+  CHECK(total == all.size());
+  CHECK(descriptors == 1);
+  CHECK(wait_for(child.pidfd).code == 0);
+}
+
 TEST_CASE("what is no socket is an error that names it", "[socket]") {
   const Fd null = open_null();
   CHECK_THROWS_WITH(send_message(null, "x"), Catch::StartsWith("sendmsg [") &&
