@@ -242,7 +242,6 @@ def test_mappings_that_a_joined_user_namespace_does_not_have_are_refused(box, ho
     assert "both namespace path and non-matching mapping specified" in result.err
 
 
-@OWN_IDS
 def test_an_id_that_a_joined_user_namespace_does_not_map_is_an_error(box, holder):
     links = holder("--user", "--net")
     mapped(links)
@@ -271,7 +270,6 @@ def test_a_joined_network_may_belong_to_another_user_namespace_than_the_joined_o
         assert facts["namespaces"]["net"] == os.readlink(f"{network}/net")
 
 
-@OWN_IDS
 def test_a_user_namespace_without_a_root_is_refused(box, holder):
     links = holder("--user", "--net")
     box.bundle.namespace("user", f"{links}/user")

@@ -11,6 +11,7 @@ from harness.host import LIBC
 
 CLONE_NEWNET = 0x40000000
 ALL_FAIL = pytest.mark.peer(runc="1.1 does not know netDevices", crun="1.8 does not know netDevices")
+pytestmark = pytest.mark.row("linux.netDevices")
 ADDRESSES = ["192.0.2.7/24", "2001:db8::7/64"]
 
 
@@ -227,7 +228,6 @@ def test_a_device_that_was_down_comes_back_down_and_with_leases_and_labels(outsi
     assert lease["label"] == "out0:x" and 0 < lease["valid_life_time"] <= 600
 
 
-@ALL_FAIL
 def test_a_container_that_fails_later_gives_its_devices_back(outside):
     outside.set("linux.netDevices", {"out0": {"name": "in0"}})
     outside.args("/not/there")
@@ -235,7 +235,6 @@ def test_a_container_that_fails_later_gives_its_devices_back(outside):
     restored("out0")
 
 
-@ALL_FAIL
 def test_a_hook_that_fails_gives_the_devices_back(outside):
     hooks.make_seen(outside)
     outside.set("linux.netDevices", {"out0": {}})

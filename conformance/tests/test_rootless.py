@@ -11,6 +11,7 @@ from harness.facts import Facts
 
 CALLER = pwd.getpwnam("games")
 LENT, COUNT = 300000, 65536
+pytestmark = pytest.mark.row("rootless")
 MS_BIND = 4096
 
 
@@ -90,6 +91,7 @@ def test_ids_that_are_lent_are_mapped(lent):
     assert words == [str(number) for number in uids + gids] + ["allow"]
 
 
+@pytest.mark.peer(runc="refuses additional groups to every caller who is not root")
 def test_a_user_and_groups_that_are_lent_are_set(lent):
     lent.set("process.user", {"uid": 7, "gid": 8, "additionalGids": [9, 10]})
     found = facts(lent)
@@ -106,11 +108,15 @@ def test_a_file_of_a_lent_id_is_so_on_the_host(lent):
     assert (about.st_uid, about.st_gid) == (LENT + 4, LENT + 5)
 
 
+@pytest.mark.peer(runc="1.1 looks in PATH only")
 def test_programs_are_found_without_a_path(lent):
     assert facts(lent, env={})["uids"] == [0, 0, 0]
 
 
-@pytest.mark.peer(crun="1.8 takes 6 lines at most for newuidmap")
+@pytest.mark.peer(
+    runc="1.1 does not get as many lines through to newuidmap",
+    crun="1.8 takes 6 lines at most for newuidmap",
+)
 def test_a_map_of_many_lines_is_lent_too(lent):
     rows = [line(0, CALLER.pw_uid, 1)] + [line(n, LENT + 2 * n, 1) for n in range(1, 100)]
     lent.set("linux.uidMappings", rows)
@@ -118,6 +124,7 @@ def test_a_map_of_many_lines_is_lent_too(lent):
     assert lent.run().check().out == "100\n"
 
 
+@pytest.mark.peer(crun="1.8 starts without them")
 def test_without_setgroups_no_groups_can_be_set(plain):
     plain.set("process.user", {"uid": 0, "gid": 0, "additionalGids": [0]})
     result = plain.run()
@@ -172,6 +179,7 @@ def test_a_user_lives_a_whole_life_with_a_container(lent):
     assert not lent.runtime.ids()
 
 
+@pytest.mark.peer(runc="1.1 demands mappings")
 def test_a_second_container_joins_the_user_namespace_of_the_first(plain):
     hold(plain)
     links = f"/proc/{plain.pid}/ns"

@@ -158,3 +158,23 @@ def test_a_value_that_the_kernel_does_not_take_is_an_error(box):
     box.set("linux.sysctl", {"net.ipv4.ip_default_ttl": "many"})
     result = box.create()
     assert result.code > 0 and "invalid argument" in result.err.lower()
+
+
+@pytest.mark.peer(runc="1.1 does not take user.*", crun="1.8 does not take user.*")
+def test_limits_of_users_are_those_of_the_user_namespace(box):
+    before = read("/proc/sys/user/max_uts_namespaces")
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    for kind in ("user", "network"):
+        box.bundle.namespace(kind)
+    box.set("linux.uidMappings", maps)
+    box.set("linux.gidMappings", maps)
+    os.chown(box.rootfs, 100000, 100000)
+    box.set("linux.sysctl", {"user.max_uts_namespaces": "17"})
+    assert shown(box, "user/max_uts_namespaces") == ["17"]
+    assert read("/proc/sys/user/max_uts_namespaces") == before
+
+
+def test_limits_of_users_are_refused_without_a_user_namespace(box):
+    box.set("linux.sysctl", {"user.max_uts_namespaces": "17"})
+    result = box.create()
+    assert result.code > 0 and "user" in result.err, result

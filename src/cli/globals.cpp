@@ -36,7 +36,7 @@ constexpr std::array<Flag, 9> kFlags{{
     {.name = "rootless",
      .takes = Takes::text,
      .value = "WHEN",
-     .help = "true, false or auto (default): do without what only root may do"},
+     .help = "true, false or auto (default): do without a cgroup where none can be made"},
     {.name = "version", .letter = 'v', .help = "print the version and exit"},
 }};
 

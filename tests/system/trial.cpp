@@ -25,12 +25,14 @@ Plans make_plans(const Trial& trial) {
                                                    trial.linux_object + "}}");
   const spec::Reader linux_object = document.top().at("linux");
   const namespaces::Plan namespaces{.create = trial.namespaces};
+  const id_map::Plan no_maps;
   Plans plans{.root = {.path = kRoot, .propagation = trial.propagation}};
   plans.mounts = mounts::plan(mounts::read(document.top()),
                               {.namespaces = namespaces,
                                .bundle = "/mnt",
                                .cgroup_directory = trial.cgroup,
-                               .rootfs = plans.root},
+                               .rootfs = plans.root,
+                               .id_map = no_maps},
                               Host{});
   if (trial.has_devices) {
     plans.devices = devices::plan(devices::read(linux_object), namespaces, plans.mounts, Host{});

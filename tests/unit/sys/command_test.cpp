@@ -1,5 +1,7 @@
 #include "sys/command.hpp"
 
+#include <stdlib.h>
+
 #include <catch2/catch.hpp>
 
 namespace tare::sys {
@@ -16,6 +18,16 @@ TEST_CASE("a program's exit code and stderr come back", "[command]") {
   CHECK(result.status.code == 3);
   CHECK(result.status.signal == 0);
   CHECK(result.errors == "first\nsecond");
+}
+
+TEST_CASE("the absolute directories of PATH are where programs are looked for", "[command]") {
+  const char* const before = std::getenv("PATH");
+  const std::string kept = before != nullptr ? before : "";
+  ::setenv("PATH", "/a:.::b:/c d:/", 1);
+  CHECK(search_path() == std::vector<std::string>{"/a", "/c d", "/"});
+  ::unsetenv("PATH");
+  CHECK(search_path().empty());
+  ::setenv("PATH", kept.c_str(), 1);
 }
 
 TEST_CASE("a program that is killed says by what", "[command]") {
