@@ -84,11 +84,12 @@ class Agent:
 
     def close(self):
         """Ends like an agent that is killed: with all its listeners."""
-        if self.thread is None:
+        thread, self.thread = self.thread, None
+        if thread is None:
             return
         os.close(self.alarm)
-        self.thread.join()
-        self.thread = None
+        # A call that was killed between poll and ioctl leaves the ioctl waiting for the next one.
+        thread.join(events.patience)
         for fd in (self.waker, *self.listeners):
             os.close(fd)
         self.socket.close()
@@ -132,11 +133,17 @@ class Agent:
             text, control, *_ = connection.recvmsg(1 << 16, room)
             for _, _, data in control:
                 descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-            while part := connection.recv(1 << 16):
-                text += part
-        if text:
-            self.states.put(json.loads(text))
+            # Not to the end: runc 1.1 keeps the connection.
+            while text and not self._told(text):
+                text += connection.recv(1 << 16)
         return list(descriptors)
+
+    def _told(self, text):
+        try:
+            self.states.put(json.loads(text))
+        except ValueError:
+            return False
+        return True
 
     def _notified(self, listener):
         buffer = bytearray(NOTIFICATION.size)

@@ -21,7 +21,7 @@ struct Newer {
   std::uint32_t only_on = 0;  ///< SCMP_ARCH_*, or 0 for all
 };
 
-// libseccomp 2.5.4 ends with Linux 5.17.
+// libseccomp 2.5.4 ends with Linux 5.17; Debian 12 has put some of these into its own.
 constexpr Newer kNewer[] = {
     {"cachestat", 451},
     {"fchmodat2", 452},
