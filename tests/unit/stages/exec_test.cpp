@@ -103,12 +103,26 @@ TEST_CASE("a file that is no process is told by its own name", "[exec]") {
   CHECK_THROWS_WITH(plan({.process_file = path}), Catch::StartsWith(path + ": line 1, column 2: "));
 }
 
-TEST_CASE("a process with a field that is not acted on is refused by name", "[exec]") {
+TEST_CASE("what a process file leaves out of its attributes is as for the container", "[exec]") {
   const test::Scratch scratch;
-  const std::string path = scratch.write(
-      "p.json", R"({"args": ["a"], "cwd": "/", "scheduler": {"policy": "SCHED_FIFO"}})");
-  CHECK_THROWS_WITH(plan({.process_file = path}),
-                    Catch::StartsWith(path + " /scheduler: not supported: "));
+  const auto with = [&scratch](const std::string& attributes) {
+    const std::string path =
+        scratch.write("p.json", R"({"args": ["a"], "cwd": "/")" + attributes + "}");
+    json process = container_process();
+    process["scheduler"] = {{"policy", "SCHED_BATCH"}, {"nice", 3}};
+    process["execCPUAffinity"] = {{"final", "0-1"}};
+    return plan_exec(
+        {.process_file = path},
+        {.process = process.dump(), .linux_part = R"({"personality": {"domain": "LINUX32"}})"}, {});
+  };
+  CHECK(with("").scheduler.scheduling->nice == 3);
+  CHECK(with("").cpu_affinity.final == sys::NumberMask{3});
+  CHECK(with("").personality.domain.has_value());
+  CHECK_FALSE(with("").io_priority.priority.has_value());
+  CHECK(with(R"(, "scheduler": {"policy": "SCHED_IDLE"})").scheduler.scheduling->nice == 0);
+  CHECK(with(R"(, "execCPUAffinity": {"initial": "2"})").cpu_affinity.final.empty());
+  CHECK_THROWS_WITH(with(R"(, "scheduler": {"policy": "SCHED_FIFO"})"),
+                    Catch::Contains("p.json /scheduler: SCHED_FIFO needs a priority"));
 }
 
 TEST_CASE("a process in a container that does not exist is refused", "[exec]") {
