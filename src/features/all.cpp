@@ -20,17 +20,6 @@ std::string read_version(const spec::Reader& top) {
   return text;
 }
 
-std::map<std::string, std::string> read_annotations(const spec::Reader& top) {
-  std::map<std::string, std::string> out;
-  const std::optional<spec::Reader> annotations = top.find("annotations");
-  if (!annotations) return out;
-  for (const auto& [name, value] : annotations->members()) {
-    if (name.empty()) throw annotations->error("an annotation's name must not be empty");
-    out.emplace(name, value.string());
-  }
-  return out;
-}
-
 // Fields of the specification that this version does not act on. Ignoring one would start a
 // container with less than what was asked for.
 void refuse_linux_fields(const spec::Reader& linux_object) {
@@ -104,7 +93,8 @@ void read_process_part(const spec::Reader& linux_object, ProcessSpec& spec) {
 Spec read_spec(const spec::Reader& top) {
   Spec spec;
   spec.oci_version = read_version(top);
-  spec.annotations = read_annotations(top);
+  spec.annotations = annotations::read(top);
+  spec.handler = handler::read(top);
   spec.process = read_process(top.at("process"));
   spec.rootfs = rootfs::read(top);
   spec.mounts = mounts::read(top);
@@ -199,6 +189,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                                .id = options.id,
                                .has_seccomp = plan.seccomp.enabled,
                                .scheduler = scheduler_context(spec)});
+  plan.handler = handler::plan(spec.handler, plan.process.environment.arguments);
   plan.sources_by_init = host.rootless;
   check_mount_namespace(plan);
   return plan;
@@ -229,6 +220,7 @@ Explain explain_all(const Plan& plan) {
   apparmor::explain(plan.process.apparmor, out);
   selinux::explain(plan.process.selinux, out);
   environment::explain(plan.process.environment, out);
+  handler::explain(plan.handler, out);
   rlimits::explain(plan.process.rlimits, out);
   personality::explain(plan.process.personality, out);
   memory_policy::explain(plan.process.memory_policy, out);

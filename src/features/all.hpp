@@ -10,6 +10,7 @@
 #include <string>
 
 #include "features/apparmor.hpp"
+#include "features/annotations.hpp"
 #include "features/capabilities.hpp"
 #include "features/cgroup.hpp"
 #include "features/cgroup_delegation.hpp"
@@ -20,6 +21,7 @@
 #include "features/devices.hpp"
 #include "features/environment.hpp"
 #include "features/explain.hpp"
+#include "features/handler.hpp"
 #include "features/hooks.hpp"
 #include "features/hostname.hpp"
 #include "features/id_map.hpp"
@@ -88,6 +90,7 @@ struct Spec {
   std::string oci_version{};
   std::map<std::string, std::string> annotations{};
   ProcessSpec process{};
+  handler::Spec handler{};
   rootfs::Spec rootfs{};
   mounts::Spec mounts{};
   hostname::Spec hostname{};
@@ -108,6 +111,7 @@ struct Spec {
 
 struct Plan {
   ProcessPlan process{};
+  handler::Plan handler{};
   rootfs::Plan rootfs{};
   mounts::Plan mounts{};
   hostname::Plan hostname{};

@@ -64,6 +64,7 @@ std::string features_document() {
       {"hooks", stages},
       {"mountOptions", mount_options::known_options()},
       {"linux", linux_part()},
+      {"potentiallyUnsafeConfigAnnotations", annotations::acted_on()},
       {"annotations",
        {{"org.opencontainers.runc.checkpoint.enabled", "false"}, {"tare.version", TARE_VERSION}}},
   };

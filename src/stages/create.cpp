@@ -89,6 +89,8 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
   InitTools tools{
       .payload = {.channel = InitEnd(std::move(channel)),
                   .gate = std::move(gate),
+                  .handler = handler::open_in_parent(plan.handler, plan.sources_by_init),
+                  .handler_name = plan.handler.name,
                   .preserve_fds = request.preserve_fds},
       .identity = record,
   };

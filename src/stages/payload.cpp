@@ -20,9 +20,9 @@ constexpr int kFirstAfterStdio = 3;
 // its caller likes), so nothing of the host may be left open: CVE-2024-21626 was a directory of the
 // host.
 void close_what_is_ours(const PayloadTools& tools) {
-  sys::close_from(
-      kFirstAfterStdio + tools.preserve_fds,
-      {tools.channel.fd().number(), tools.gate.go.number(), tools.gate.answer.number()});
+  sys::close_from(kFirstAfterStdio + tools.preserve_fds,
+                  {tools.channel.fd().number(), tools.gate.go.number(), tools.gate.answer.number(),
+                   tools.handler.number()});
   for (int fd = kFirstAfterStdio; fd < kFirstAfterStdio + tools.preserve_fds; ++fd) {
     sys::keep_across_exec(sys::FdRef(fd));
   }
@@ -107,6 +107,25 @@ void run_hooks(const PayloadTools& tools, const std::vector<std::string>& variab
   hooks::run(hooks::Stage::start_container, all, tools.hook_state, "/");
 }
 
+// Gives the file that is to be executed, or nothing for a handler, for which the program is a
+// matter of its own.
+std::string find_program(const ProcessPlan& plan, const PayloadTools& tools) {
+  return tools.handler ? std::string() : environment::find_executable(plan.environment);
+}
+
+[[noreturn]] void execute(const std::string& path, const ProcessPlan& plan,
+                          const PayloadTools& tools, const std::vector<std::string>& variables) {
+  if (!tools.handler) {
+    const int number = sys::execute(path, plan.environment.arguments, variables);
+    throw environment::explain_exec_failure(path, number);
+  }
+  std::vector<std::string> arguments = {tools.handler_name};
+  arguments.insert(arguments.end(), plan.environment.arguments.begin(),
+                   plan.environment.arguments.end());
+  const int number = sys::execute_descriptor(tools.handler, arguments, variables);
+  throw Error::from_errno(number, "execveat of the handler \"" + tools.handler_name + "\"");
+}
+
 }  // namespace
 
 capabilities::Set needed_by_payload(const ProcessPlan& plan) {
@@ -151,7 +170,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   credentials::apply(plan.credentials);
   capabilities::apply(plan.capabilities);
   if (!entered) environment::enter_directory(plan.environment);
-  const std::string path = environment::find_executable(plan.environment);
+  const std::string path = find_program(plan, tools);
   no_new_privileges::apply(plan.no_new_privileges);
 
   if (load_at == LoadAt::before_gate) load_filter(*filter, tools.channel);
@@ -160,8 +179,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   // Under the filter, as with runc: what the payload may not do, its hooks may not do for it.
   if (!tools.hooks.empty()) run_hooks(tools, variables);
   sys::reset_signals();
-  const int number = sys::execute(path, plan.environment.arguments, variables);
-  throw environment::explain_exec_failure(path, number);
+  execute(path, plan, tools, variables);
 }
 
 int report_failure(const PayloadTools& tools, const Error& error) noexcept {

@@ -16,9 +16,11 @@ namespace tare::stages {
 /// What the process brings along.
 struct PayloadTools {
   InitEnd channel;
-  start_gate::Gate gate{};           ///< empty: the payload goes at Proceed
-  bool narrowed = false;             ///< capabilities were narrowed already, by a joiner
-  int preserve_fds = 0;              ///< descriptors 3 to 3 + n - 1 are the payload's
+  start_gate::Gate gate{};     ///< empty: the payload goes at Proceed
+  bool narrowed = false;       ///< capabilities were narrowed already, by a joiner
+  sys::Fd handler{};           ///< executed in place of the process's program, if there is one
+  std::string handler_name{};  ///< what the handler is called as
+  int preserve_fds = 0;        ///< descriptors 3 to 3 + n - 1 are the payload's
   std::vector<hooks::Hook> hooks{};  ///< startContainer
   std::string hook_state{};          ///< what they get on stdin
   sys::Fd procfs{};                  ///< the host's, where labels are still to be asked for

@@ -63,6 +63,21 @@ std::string read_file(FdRef dir, const std::string& path, std::size_t limit) {
   return read_all(fd, limit);
 }
 
+std::string read_start(FdRef fd, std::size_t limit) {
+  std::string bytes(limit, '\0');
+  std::size_t used = 0;
+  while (used < limit) {
+    const ssize_t got =
+        ::pread(fd.number(), bytes.data() + used, limit - used, static_cast<off_t>(used));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) raise(errno, "pread {}", describe(fd));
+    if (got == 0) break;
+    used += static_cast<std::size_t>(got);
+  }
+  bytes.resize(used);
+  return bytes;
+}
+
 void write_all(FdRef fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd.number(), bytes.data(), bytes.size());

@@ -25,6 +25,9 @@ std::optional<Fd> find_at(FdRef dir, const std::string& path, int flags);
 /// EFBIG).
 std::string read_all(FdRef fd, std::size_t limit = 1U << 20U);
 
+/// The first bytes of a file, at most `limit`, wherever its offset is. Throws Error(system).
+std::string read_start(FdRef fd, std::size_t limit);
+
 /// open_at and read_all of a whole file.
 std::string read_file(FdRef dir, const std::string& path, std::size_t limit = 1U << 20U);
 

@@ -197,6 +197,14 @@ int execute(const std::string& path, const std::vector<std::string>& arguments,
   return errno;
 }
 
+int execute_descriptor(FdRef program, const std::vector<std::string>& arguments,
+                       const std::vector<std::string>& environment) noexcept {
+  const std::vector<char*> argv = pointers(arguments);
+  const std::vector<char*> envp = pointers(environment);
+  ::syscall(SYS_execveat, program.number(), "", argv.data(), envp.data(), AT_EMPTY_PATH);
+  return errno;
+}
+
 uid_t own_user() noexcept {
   return ::geteuid();
 }

@@ -118,6 +118,11 @@ void unshare(std::uint64_t namespaces);
 int execute(const std::string& path, const std::vector<std::string>& arguments,
             const std::vector<std::string>& environment) noexcept;
 
+/// execveat(2) of the file that `program` holds, O_PATH or not; returns only when it fails, with
+/// errno. A script fails: its interpreter could not be told where it is.
+int execute_descriptor(FdRef program, const std::vector<std::string>& arguments,
+                       const std::vector<std::string>& environment) noexcept;
+
 /// The effective user id of this process.
 uid_t own_user() noexcept;
 
