@@ -22,7 +22,7 @@ Spec read_one(const std::string& name, const std::string& value) {
 // What opening a file as a handler fails with, or "no error".
 std::string fault_of(const std::string& path) {
   try {
-    CHECK(open_in_parent({.name = "x", .path = path, .pointer = "/p"}, true));
+    open_in_parent({.name = "x", .path = path, .pointer = "/p"}, true);
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::unsupported);
     CHECK(error.field() == "/p");
