@@ -96,7 +96,7 @@ TEST_CASE("handler: what cannot be executed in a container is refused", "[handle
 TEST_CASE("handler: headers that lie about where they are do no harm", "[handler]") {
   const test::Scratch scratch;
   const std::string good = sys::read_file(sys::FdRef::cwd(), "/bin/sh", 8U << 20U).substr(0, 4096);
-  for (const std::size_t at : {32U, 39U, 54U, 56U, 57U}) {
+  for (const std::size_t at : {39U, 54U, 56U, 57U}) {
     INFO(at);
     std::string bad = good;
     bad[at] = '\xff';
