@@ -235,3 +235,19 @@ def test_what_needs_no_privilege_of_the_host_is_set_for_a_user_too(plain):
         assert facts["ioprio"] == (2 << 13 | 6)
         assert facts["personality"] == 8
         assert facts["timens_offsets"][1].split() == ["boottime", "1000", "0"]
+
+
+@pytest.mark.peer(crun="1.8 goes on without it")
+def test_a_limit_that_cannot_be_set_is_an_error_and_no_silence(plain):
+    plain.set("linux.resources", {"pids": {"limit": 20}})
+    result = plain.create()
+    assert result.code > 0 and result.err.strip(), result
+    assert not plain.runtime.ids()
+
+
+def test_a_device_of_the_network_is_not_a_users_to_move(plain):
+    if plain.runtime.kind != "tare":
+        pytest.skip("older versions of the others do not know netDevices")
+    plain.set("linux.netDevices", {"lo": {"name": "lo1"}})
+    result = plain.create().fails()
+    assert "network devices are not supported for rootless containers" in result.err
