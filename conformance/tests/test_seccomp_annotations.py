@@ -123,6 +123,18 @@ def test_a_given_program_may_ask_the_agent(box, agent):
     assert run_calls(box, FCHMOD) == ["ENOMEDIUM"]
 
 
+@X86_64
+@pytest.mark.tare("crun tells of the listener without a write")
+@pytest.mark.parametrize("answer", [NOTIFY, ERRNO | errno.EPERM], ids=["notify", "errno"])
+def test_a_given_program_that_lets_no_write_through_is_refused(box, agent, answer):
+    steps = [(LOAD, 0, 0, 0), (IF_EQUAL, 0, 1, 1), (RETURN, 0, 0, answer)]
+    steps += [(IF_EQUAL, 0, 1, NR_FCHMOD), (RETURN, 0, 0, NOTIFY), (RETURN, 0, 0, ALLOW)]
+    annotate(box, **{PROGRAM: program(*steps), RECEIVER: agent.path})
+    # Where write is forbidden, nothing can be said of it afterwards either.
+    assert "write" in box.create().fails().err
+    assert box.state is None and agent.states.empty()
+
+
 LONG = program(*[(RETURN, 0, 0, ALLOW)] * 4097)
 NO_PROGRAM = {
     "no base64": "?",

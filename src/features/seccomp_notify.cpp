@@ -8,8 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sys/file.hpp"
+#include "sys/process.hpp"
 #include "sys/seccomp.hpp"
 #include "sys/socket.hpp"
+#include "sys/stream.hpp"
 
 namespace tare::seccomp {
 namespace {
@@ -42,6 +45,30 @@ bool notifies(const std::string& program) {
     if (returns && (instruction.k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF) return true;
   }
   return false;
+}
+
+// Tries it in a child, without a listener: what would notify fails then. A program from outside may
+// notify of write or forbid it, and init could not even say so: the parent would wait for ever.
+void check_write_passes(const Filter& filter) {
+  constexpr int kNotLoaded = 2;
+  sys::Pipe pipe = sys::make_pipe();
+  const sys::Child child = sys::spawn({}, [&] {
+    try {
+      sys::load_seccomp_filter(filter.program, 0);
+    } catch (const Error&) {
+      return kNotLoaded;
+    }
+    sys::write_all(pipe.write_end, "!");
+    return 0;
+  });
+  pipe.write_end.reset();
+  const bool passes = !sys::read_all(pipe.read_end).empty();
+  const sys::ExitStatus status = sys::wait_for(child.pidfd);
+  // One that cannot be loaded is for the real attempt to complain of.
+  if (passes || status.code == kNotLoaded) return;
+  throw Error(ErrorKind::spec,
+              "the seccomp filter has a listener, and SCMP_ACT_NOTIFY cannot be used for the write "
+              "syscall, nor any other action but to let it through");
 }
 
 bool needs_listener(const Plan& plan) {
@@ -132,6 +159,7 @@ bool Filter::listens() const noexcept {
 
 sys::Fd load(const Filter& filter) {
   try {
+    if (filter.listens()) check_write_passes(filter);
     return sys::load_seccomp_filter(filter.program, filter.flags);
   } catch (Error& error) {
     error.set_field("/linux/seccomp");
