@@ -65,6 +65,10 @@ struct Record {
   bool has_poststart = false;  ///< start must read the intent's hooks
   bool has_poststop = false;   ///< delete must read the intent's hooks
   bool has_seccomp = false;    ///< the filter lies beside the record, for exec
+  /// Memory limits as config.json and `update` have them, 0 where not set and -1 for none: memory,
+  /// and memory and swap together. The kernel's files do not tell.
+  std::int64_t memory_limit_bytes = 0;
+  std::int64_t memory_swap_bytes = 0;
   bool operator==(const Record&) const = default;
 };
 

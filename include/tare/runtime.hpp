@@ -67,6 +67,16 @@ struct ExecRequest {
   int preserve_fds = 0;
 };
 
+/// New limits for a container.
+struct UpdateRequest {
+  GlobalOptions global{};
+  std::string id{};
+  std::string source = "resources";  ///< what errors call the text: a file's name
+  std::string resources = "{}";      ///< linux.resources as JSON; what it does not name stays
+  std::string l3_cache_schema{};
+  std::string memory_bandwidth_schema{};
+};
+
 /// Makes the container; its process waits at the start gate.
 void create(const CreateRequest& request);
 /// Lets the process of a created container go, and runs the poststart hooks.
@@ -87,6 +97,8 @@ void add_mounts(const GlobalOptions& global, const std::string& id, const std::s
 /// Detaches what is mounted in the container at each `destination` of such a list, the rest of which
 /// does not matter. Nothing is detached unless all of them are mount points.
 void remove_mounts(const GlobalOptions& global, const std::string& id, const std::string& file);
+/// Changes the limits of a container that is not stopped: all that the request names, or none.
+void update(const UpdateRequest& request);
 /// The record and status of one container. Error(state) "container does not exist".
 State query(const GlobalOptions& global, const std::string& id);
 

@@ -12,9 +12,9 @@ namespace tare::cli {
 namespace {
 
 // In the order of a container's life, then what looks at it from outside.
-constexpr std::array<const Command*, 15> kCommands{
-    &kCreate, &kStart,  &kRun,    &kExec,   &kState, &kList,     &kPs,     &kKill,
-    &kPause,  &kResume, &kMounts, &kDelete, &kSpec,  &kFeatures, &kExplain};
+constexpr std::array<const Command*, 16> kCommands{
+    &kCreate, &kStart,  &kRun,    &kExec,   &kState,  &kList, &kPs,       &kKill,
+    &kPause,  &kResume, &kUpdate, &kMounts, &kDelete, &kSpec, &kFeatures, &kExplain};
 
 }  // namespace
 

@@ -55,6 +55,7 @@ extern const Command kRun;
 extern const Command kSpec;
 extern const Command kStart;
 extern const Command kState;
+extern const Command kUpdate;
 
 /// Every command, in the order of --help.
 std::span<const Command* const> commands() noexcept;

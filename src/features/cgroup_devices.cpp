@@ -168,10 +168,13 @@ std::string shown(const Rule& rule) {
 }  // namespace
 
 Spec read(const spec::Reader& linux_object) {
-  Spec spec;
   const std::optional<spec::Reader> resources = linux_object.find("resources");
-  if (!resources) return spec;
-  const std::optional<spec::Reader> devices = resources->find("devices");
+  return resources ? read_resources(*resources) : Spec{};
+}
+
+Spec read_resources(const spec::Reader& resources) {
+  Spec spec;
+  const std::optional<spec::Reader> devices = resources.find("devices");
   if (!devices) return spec;
   for (const spec::Reader& device : devices->items()) spec.rules.push_back(read_rule(device));
   return spec;
@@ -210,6 +213,27 @@ void apply_in_parent(const Plan& plan, sys::FdRef cgroup_directory) {
       [&] {
         const sys::Fd program = sys::load_device_program(compile(plan.rules));
         sys::attach_device_program(cgroup_directory, program);
+      });
+}
+
+void replace_in_parent(const Plan& plan, sys::FdRef cgroup_directory) {
+  in_context(
+      [] { return std::string("replace the container's device rules (linux.resources.devices)"); },
+      [&] {
+        if (plan.rules.empty()) {
+          throw Error(ErrorKind::unsupported, "the caller is rootless and may load no program");
+        }
+        const std::vector<sys::Fd> programs = sys::attached_device_programs(cgroup_directory);
+        if (programs.size() != 1) {
+          throw Error(ErrorKind::unsupported,
+                      fmt::format("{} programs of this runtime are on the container's cgroup, "
+                                  "expected 1",
+                                  programs.size()),
+                      "the container was made by another version, or something else has replaced "
+                      "its device filter");
+        }
+        const sys::Fd program = sys::load_device_program(compile(plan.rules));
+        sys::replace_device_program(cgroup_directory, programs[0], program);
       });
 }
 

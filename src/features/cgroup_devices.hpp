@@ -38,6 +38,8 @@ struct Plan {
 
 /// Reads from the object `linux`. Throws Error(spec) naming the rule.
 Spec read(const spec::Reader& linux_object);
+/// The same from the object `resources` itself.
+Spec read_resources(const spec::Reader& resources);
 /// The rules with the defaults behind them; none for the rootless, who may load no program.
 Plan plan(const Spec& spec, const Host& host);
 /// The program for the rules: for each of read, write and mknod by itself the last rule that
@@ -45,6 +47,10 @@ Plan plan(const Spec& spec, const Host& host);
 std::vector<sys::BpfInstruction> compile(const std::vector<Rule>& rules);
 /// Loads and attaches the program. Throws Error(system).
 void apply_in_parent(const Plan& plan, sys::FdRef cgroup_directory);
+/// Puts the program for these rules into the place of the one that apply_in_parent has attached, at
+/// once: no device is open to the container meanwhile that neither list allows. Throws
+/// Error(unsupported) where that one is not there, and Error(system).
+void replace_in_parent(const Plan& plan, sys::FdRef cgroup_directory);
 /// One effect, with every rule in its order.
 void explain(const Plan& plan, Explain& out);
 

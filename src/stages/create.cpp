@@ -66,6 +66,8 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
       .has_poststart = !plan.hooks.poststart.empty(),
       .has_poststop = !plan.hooks.poststop.empty(),
       .has_seccomp = plan.seccomp.enabled,
+      .memory_limit_bytes = plan.cgroup_resources.memory.limit_bytes,
+      .memory_swap_bytes = plan.cgroup_resources.memory.swap_bytes,
   };
 }
 

@@ -126,6 +126,8 @@ std::string to_json(const Record& record) {
       {"hasPoststart", record.has_poststart},
       {"hasPoststop", record.has_poststop},
       {"hasSeccomp", record.has_seccomp},
+      {"memoryLimit", record.memory_limit_bytes},
+      {"memorySwap", record.memory_swap_bytes},
   });
 }
 
@@ -170,6 +172,8 @@ Record record_from_json(std::string_view text) {
         .has_poststart = top.at("hasPoststart").boolean(),
         .has_poststop = top.at("hasPoststop").boolean(),
         .has_seccomp = top.at("hasSeccomp").boolean(),
+        .memory_limit_bytes = top.at("memoryLimit").integer<std::int64_t>(),
+        .memory_swap_bytes = top.at("memorySwap").integer<std::int64_t>(),
     };
   });
 }

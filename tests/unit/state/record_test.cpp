@@ -46,7 +46,9 @@ Record full_record() {
           .annotations = {{"a", "x \"y\" \n z"}, {"\u00e5", "\u2603 <&>"}},
           .has_poststart = true,
           .has_poststop = true,
-          .has_seccomp = true};
+          .has_seccomp = true,
+          .memory_limit_bytes = 1 << 20,
+          .memory_swap_bytes = -1};
 }
 
 // The texts of a record in which one member is replaced or, by nullptr, missing.
