@@ -78,6 +78,15 @@ def test_the_terminal_is_a_device_of_the_container(with_terminal, console):
     assert first == second, "/dev/console is not the terminal"
 
 
+def test_the_terminal_belongs_to_the_user_of_the_container(with_terminal, console):
+    box = with_terminal
+    box.set("process.user", {"uid": 1000, "gid": 1000})
+    box.sh("stat -c '%u %a' /dev/console; stat -Lc '%u %a' /proc/self/fd/1")
+    box.run("--detach", "--console-socket", console.path).check()
+    lines = events.read_all(console.receive(), "output").splitlines()
+    assert lines == ["1000 620", "1000 620"]
+
+
 @pytest.mark.row("process.consoleSize")
 def test_the_console_size_of_the_config_is_the_size_of_the_terminal(with_terminal, console):
     box = with_terminal

@@ -35,6 +35,8 @@ struct CreateRequest {
   bool no_new_keyring = false;
   int preserve_fds = 0;            ///< descriptors 3 to 3 + n - 1 are the payload's
   std::string seccomp_receiver{};  ///< listenerPath where the config has none
+  int listen_fds = 0;              ///< of those, the first so many are sockets of sd_listen_fds(3)
+  std::string notify_socket{};     ///< our own $NOTIFY_SOCKET, or empty
 };
 
 struct RunRequest {
@@ -65,6 +67,7 @@ struct ExecRequest {
   std::string pidfd_socket{};
   std::string pid_file{};
   int preserve_fds = 0;
+  int listen_fds = 0;
 };
 
 /// New limits for a container.
@@ -79,8 +82,10 @@ struct UpdateRequest {
 
 /// Makes the container; its process waits at the start gate.
 void create(const CreateRequest& request);
-/// Lets the process of a created container go, and runs the poststart hooks.
-void start(const GlobalOptions& global, const std::string& id);
+/// Lets the process of a created container go, and runs the poststart hooks. With our own
+/// $NOTIFY_SOCKET, waits until the container has said READY= and passes that on.
+void start(const GlobalOptions& global, const std::string& id,
+           const std::string& notify_socket = {});
 /// create and start; unless detached, attends the process and gives its exit code (128 + signal).
 int run(const RunRequest& request);
 /// Runs a further process in a container; unless detached, gives its exit code (128 + signal).
@@ -94,8 +99,8 @@ void resume(const GlobalOptions& global, const std::string& id);
 /// Mounts what `file`, a JSON list in the form of config.json's `mounts`, asks for in a container
 /// that lives; all of it or nothing.
 void add_mounts(const GlobalOptions& global, const std::string& id, const std::string& file);
-/// Detaches what is mounted in the container at each `destination` of such a list, the rest of which
-/// does not matter. Nothing is detached unless all of them are mount points.
+/// Detaches what is mounted in the container at each `destination` of such a list, the rest of
+/// which does not matter. Nothing is detached unless all of them are mount points.
 void remove_mounts(const GlobalOptions& global, const std::string& id, const std::string& file);
 /// Changes the limits of a container that is not stopped: all that the request names, or none.
 void update(const UpdateRequest& request);

@@ -32,9 +32,17 @@ int preserved_descriptors(const Arguments& arguments) {
   if (asked > kMaxDescriptors) {
     throw Error(ErrorKind::usage, "--preserve-fds: more descriptors than can be open");
   }
+  return asked + listen_descriptors();
+}
+
+int listen_descriptors() {
   const std::optional<std::string_view> passed = variable("LISTEN_FDS");
-  if (!passed) return asked;
-  return asked + passed_descriptors(passed, variable("LISTEN_PID"), sys::own_pid());
+  if (!passed) return 0;
+  return passed_descriptors(passed, variable("LISTEN_PID"), sys::own_pid());
+}
+
+std::string notify_socket() {
+  return std::string(variable("NOTIFY_SOCKET").value_or(""));
 }
 
 // The container's id is the one word there is: check_word_count has seen to that.
@@ -51,6 +59,8 @@ CreateRequest create_request(const Arguments& arguments, const GlobalOptions& gl
       .no_new_keyring = arguments.is_on("no-new-keyring"),
       .preserve_fds = preserved_descriptors(arguments),
       .seccomp_receiver = std::string(variable("RUN_OCI_SECCOMP_RECEIVER").value_or("")),
+      .listen_fds = listen_descriptors(),
+      .notify_socket = notify_socket(),
   };
 }
 

@@ -43,6 +43,12 @@ inline constexpr Flag kPreserveFdsFlag{
 /// What the flags of create, or those of run, ask for. Relative paths become absolute.
 CreateRequest create_request(const Arguments& arguments, const GlobalOptions& global);
 
+/// The sockets that a service manager passed to us, from descriptor 3 on (sd_listen_fds(3)).
+int listen_descriptors();
+
+/// The caller's $NOTIFY_SOCKET, or "".
+std::string notify_socket();
+
 /// How many descriptors from 3 on are the payload's: --preserve-fds, and what a service manager
 /// passed to us (sd_listen_fds(3)). Throws Error(usage) for more than can be open.
 int preserved_descriptors(const Arguments& arguments);

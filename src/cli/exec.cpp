@@ -133,6 +133,7 @@ ExecRequest exec_request(const Arguments& arguments, const GlobalOptions& global
       .pidfd_socket = absolute(arguments.text("pidfd-socket")),
       .pid_file = absolute(arguments.text("pid-file")),
       .preserve_fds = preserved_descriptors(arguments),
+      .listen_fds = listen_descriptors(),
   };
   if (const auto directory = arguments.find("cwd"); directory && !directory->empty()) {
     request.directory = std::string(*directory);

@@ -89,7 +89,9 @@ void Program::prepare(const Arguments& arguments) {
     return;
   }
   const int preserved = preserved_descriptors(arguments);
-  sys::require_open(kFirstInherited, preserved);
+  const int listening = listen_descriptors();
+  sys::require_open(kFirstInherited, listening);
+  sys::require_open(kFirstInherited + listening, preserved - listening);
   sys::close_on_exec_from(kFirstInherited + preserved);
   sys::seal_own_image(raw_);
 }

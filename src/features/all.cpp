@@ -144,9 +144,19 @@ ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const Proces
   };
 }
 
+void add_from_caller(Spec& spec, const Host& host, const PlanOptions& options) {
+  environment::add_listen_variables(spec.process.environment, options.listen_fds);
+  spec.process.credentials.keep_groups = credentials::keeps_groups(spec.annotations);
+  if (options.notify_directory.empty()) return;
+  notify_socket::add_to(
+      notify_socket::plan(options.notify_directory, namespaces::plan(spec.namespaces, host)),
+      spec.mounts, spec.process.environment);
+}
+
 Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   Plan plan;
   plan.namespaces = namespaces::plan(spec.namespaces, host);
+  plan.notify_socket = notify_socket::plan(options.notify_directory, plan.namespaces);
   plan.id_map = id_map::plan(spec.id_map, plan.namespaces, host);
   plan.cgroup = cgroup::plan(spec.cgroup,
                              {.id = options.id,
@@ -180,6 +190,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                                                     .uid = spec.process.credentials.uid},
                                                    host);
   plan.hooks = spec.hooks;
+  plan.hooks.output = hooks::read_output(spec.annotations, options.bundle);
   plan.seccomp = seccomp::plan(spec.seccomp, host, options.seccomp_receiver);
   plan.time_offsets = time_offsets::plan(spec.time_offsets, plan.namespaces);
   plan.process = plan_process(spec.process, host,
@@ -213,6 +224,7 @@ Explain explain_all(const Plan& plan) {
   devices::explain(plan.devices, out);
   terminal::explain(plan.process.terminal, out);
   net_devices::explain(plan.net_devices, out);
+  notify_socket::explain(plan.notify_socket, out);
   hooks::explain(plan.hooks, out);
   hostname::explain(plan.hostname, out);
   sysctl::explain(plan.sysctl, out);

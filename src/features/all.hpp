@@ -33,6 +33,7 @@
 #include "features/namespaces.hpp"
 #include "features/net_devices.hpp"
 #include "features/no_new_privileges.hpp"
+#include "features/notify_socket.hpp"
 #include "features/oom_score.hpp"
 #include "features/personality.hpp"
 #include "features/rlimits.hpp"
@@ -129,6 +130,7 @@ struct Plan {
   seccomp::Plan seccomp{};
   time_offsets::Plan time_offsets{};
   selinux::MountPlan mount_label{};
+  notify_socket::Plan notify_socket{};
   /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may
   /// clone mounts. Otherwise the parent does, so that init needs no path of the host.
   bool sources_by_init = false;
@@ -141,6 +143,8 @@ struct PlanOptions {
   std::string bundle{};  ///< absolute
   bool no_pivot = false;
   bool no_new_keyring = false;
+  int listen_fds = 0;              ///< sockets that a service manager has passed to us
+  std::string notify_directory{};  ///< absolute; empty where nobody is to be notified
   bool cgroup_disabled = false;
   bool systemd_cgroup = false;
   std::optional<bool> rootless{};  ///< --rootless: whether a cgroup may be refused; nullopt is auto
@@ -159,6 +163,10 @@ void read_process_part(const spec::Reader& linux_object, ProcessSpec& spec);
 HostQuestions questions_of(const Spec& spec);
 /// The same for a process alone.
 HostQuestions questions_of(const ProcessSpec& spec);
+
+/// Adds to config.json what the caller's environment and the annotations ask for: sockets, a socket
+/// to notify by, groups to keep. Once, before make_plan.
+void add_from_caller(Spec& spec, const Host& host, const PlanOptions& options);
 
 /// Decides everything. Pure: no system call. Throws Error(spec or unsupported).
 Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options);

@@ -70,6 +70,11 @@ Spec read(const spec::Reader& process) {
   return spec;
 }
 
+bool keeps_groups(const std::map<std::string, std::string>& annotations) {
+  const auto found = annotations.find("run.oci.keep_original_groups");
+  return found != annotations.end() && found->second != "0";
+}
+
 Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace) {
   Plan plan{.uid = spec.uid,
             .gid = spec.gid,
@@ -77,6 +82,11 @@ Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace)
             .umask = spec.umask.value_or(kDefaultUmask),
             .set_groups = !id_map.deny_setgroups,
             .groups_may_be_denied = id_map.joined && !id_map.deny_setgroups};
+  if (spec.keep_groups) {
+    plan.keep_groups = true;
+    plan.set_groups = plan.groups_may_be_denied = false;
+    plan.additional_gids.clear();
+  }
   if (new_user_namespace) check_ids(plan, id_map);
   return plan;
 }
@@ -126,7 +136,10 @@ void apply(const Plan& plan) {
 }
 
 void explain(const Plan& plan, Explain& out) {
-  if (!plan.set_groups) {
+  if (plan.keep_groups) {
+    out.add("credentials", "keep the caller's additional groups",
+            "/annotations/run.oci.keep_original_groups");
+  } else if (!plan.set_groups) {
     out.add("credentials",
             "keep the caller's additional groups: the kernel forbids setgroups here");
   } else if (plan.additional_gids.empty()) {

@@ -4,7 +4,9 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "features/explain.hpp"
@@ -19,6 +21,7 @@ struct Spec {
   gid_t gid = 0;
   std::vector<gid_t> additional_gids{};
   std::optional<mode_t> umask{};
+  bool keep_groups = false;  ///< run.oci.keep_original_groups
 };
 
 struct Plan {
@@ -27,6 +30,7 @@ struct Plan {
   std::vector<gid_t> additional_gids{};
   mode_t umask = 0022;     ///< the specification leaves the default open; runc's is 0022
   bool set_groups = true;  ///< false where the kernel forbids setgroups (rootless without helpers)
+  bool keep_groups = false;           ///< false set_groups is a wish: the caller's groups stay
   bool groups_may_be_denied = false;  ///< a user namespace that others have made: to be found out
   bool operator==(const Plan&) const = default;
 };
@@ -34,6 +38,9 @@ struct Plan {
 /// Reads from the object `process`. Ids of 2^32 - 1, which setresuid takes for "unchanged", are
 /// refused. Throws Error(spec).
 Spec read(const spec::Reader& process);
+/// Whether crun's annotation run.oci.keep_original_groups, anything but "0", is there: the groups
+/// of the runtime's caller stay, and additionalGids is left out.
+bool keeps_groups(const std::map<std::string, std::string>& annotations);
 /// Throws Error(spec) for an id that the user namespace does not map, and for additional groups
 /// where they cannot be set ("cannot set any additional groups in a rootless container").
 Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace);

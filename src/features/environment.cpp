@@ -210,6 +210,12 @@ Plan plan(const Spec& spec) {
   return plan;
 }
 
+void add_listen_variables(Spec& spec, int count) {
+  if (count == 0) return;
+  spec.variables.push_back(fmt::format("LISTEN_FDS={}", count));
+  spec.variables.emplace_back("LISTEN_PID=1");
+}
+
 std::string home_of(const sys::Root& root, unsigned uid) {
   try {
     return find_home(read_passwd(root), uid);

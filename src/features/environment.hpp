@@ -31,6 +31,10 @@ struct Plan {
 Spec read(const spec::Reader& process);
 Plan plan(const Spec& spec);
 
+/// Tells the program, as sd_listen_fds(3) has it, that `count` sockets begin at descriptor 3 and
+/// are meant for pid 1, which is the container's init. 0 changes nothing.
+void add_listen_variables(Spec& spec, int count);
+
 /// The value of HOME for `uid` from the container's /etc/passwd, "/" where it has none. Read
 /// through the root, bounded, without NSS.
 std::string home_of(const sys::Root& root, unsigned uid);

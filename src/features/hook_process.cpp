@@ -90,6 +90,10 @@ struct Streams {
   sys::FdRef error;
 };
 
+sys::FdRef chosen(const sys::Fd& file, const sys::Fd& pipe) {
+  return file ? file.ref() : pipe.ref();
+}
+
 // In the child: everything that execve(2) would hand on is the hook's, or gone.
 int become(const Hook& hook, const std::string& directory, const Streams& streams,
            sys::FdRef failure) {
@@ -114,8 +118,9 @@ int become(const Hook& hook, const std::string& directory, const Streams& stream
 // empty for longer than the hook lives, and only its pidfd tells of its end.
 class Process {
  public:
-  Process(const Hook& hook, const std::string& state, const std::string& directory)
-      : Process(hook, state, directory,
+  Process(const Hook& hook, const std::string& state, const std::string& directory,
+          const OutputFiles& files)
+      : Process(hook, state, directory, files,
                 {sys::make_pipe(), sys::make_pipe(), sys::make_pipe(), sys::make_pipe()}) {}
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -170,14 +175,16 @@ class Process {
     sys::Pipe input, output, error, failure;
   };
 
-  Process(const Hook& hook, const std::string& state, const std::string& directory, Pipes pipes)
+  Process(const Hook& hook, const std::string& state, const std::string& directory,
+          const OutputFiles& files, Pipes pipes)
       : input_(std::move(pipes.input.write_end), state),
         output_(std::move(pipes.output.read_end)),
         error_(std::move(pipes.error.read_end)),
         failure_(std::move(pipes.failure.read_end)),
         child_(sys::spawn({}, [&] {
           return become(hook, directory,
-                        {pipes.input.read_end, pipes.output.write_end, pipes.error.write_end},
+                        {pipes.input.read_end, chosen(files.standard, pipes.output.write_end),
+                         chosen(files.error, pipes.error.write_end)},
                         pipes.failure.write_end);
         })) {}
 
@@ -226,11 +233,12 @@ std::string how(const sys::ExitStatus& status) {
 
 }  // namespace
 
-void run_process(const Hook& hook, const std::string& state, const std::string& directory) {
+void run_process(const Hook& hook, const std::string& state, const std::string& directory,
+                 const OutputFiles& files) {
   const sys::IgnoredSigpipe ignored;
   sys::keep_ended_children();
   const Clock::time_point begin = Clock::now();
-  Process process(hook, state, directory);
+  Process process(hook, state, directory, files);
   std::optional<Clock::time_point> deadline;
   if (hook.timeout_seconds) deadline = begin + std::chrono::seconds(*hook.timeout_seconds);
   const bool in_time = process.await_end(deadline);

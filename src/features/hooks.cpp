@@ -1,13 +1,18 @@
 #include "features/hooks.hpp"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
 
 #include "features/hook_process.hpp"
+#include "sys/file.hpp"
 
 namespace tare::hooks {
 namespace {
+
+constexpr char kStandardOutput[] = "run.oci.hooks.stdout";
+constexpr char kErrorOutput[] = "run.oci.hooks.stderr";
 
 // A stage, and where and when the specification has its hooks run (runtime.md, "Lifecycle").
 struct StageEntry {
@@ -90,6 +95,34 @@ Plan read(const spec::Reader& top) {
   return plan;
 }
 
+Output read_output(const std::map<std::string, std::string>& annotations,
+                   const std::string& bundle) {
+  const auto path_of = [&](const char* name) -> std::string {
+    const auto found = annotations.find(name);
+    if (found == annotations.end()) return {};
+    const std::string& path = found->second;
+    if (!path.empty() && path.find('\0') == std::string::npos) {
+      return path.front() == '/' ? path : bundle + "/" + path;
+    }
+    Error error(ErrorKind::spec, "this is no path of a file for the output of hooks");
+    error.set_field(fmt::format("/annotations/{}", name));
+    throw error;
+  };
+  return {.standard = path_of(kStandardOutput), .error = path_of(kErrorOutput)};
+}
+
+OutputFiles open_output(const Output& output) {
+  // The mode is that of a log, and not crun's 0700.
+  const auto open = [](const std::string& path, const char* name) {
+    if (path.empty()) return sys::Fd();
+    return asked_by(
+        [&] { return fmt::format("/annotations/{}", name); },
+        [&] { return sys::open_at(sys::FdRef::cwd(), path, O_WRONLY | O_APPEND | O_CREAT, 0600); });
+  };
+  return {.standard = open(output.standard, kStandardOutput),
+          .error = open(output.error, kErrorOutput)};
+}
+
 std::string to_json(const Plan& plan) {
   nlohmann::json stages = nlohmann::json::object();
   for (const StageEntry& entry : kStages) {
@@ -100,7 +133,7 @@ std::string to_json(const Plan& plan) {
 }
 
 void run(Stage stage, const std::vector<Hook>& hooks, const std::string& state,
-         const std::string& directory) {
+         const std::string& directory, const OutputFiles& files) {
   // Counted from 0, as runc does: callers know "#1" as the second.
   for (std::size_t index = 0; index < hooks.size(); ++index) {
     asked_by(
@@ -108,7 +141,7 @@ void run(Stage stage, const std::vector<Hook>& hooks, const std::string& state,
         [&] {
           in_context(
               [&] { return fmt::format("error running {} hook #{}", to_string(stage), index); },
-              [&] { run_process(hooks[index], state, directory); });
+              [&] { run_process(hooks[index], state, directory, files); });
         });
   }
 }

@@ -44,22 +44,30 @@ std::string process_part_of_linux(const spec::Reader& top) {
   return members.empty() ? members : members + '}';
 }
 
+std::string notify_directory_of(const CreateRequest& request) {
+  if (request.notify_socket.empty()) return {};
+  return fmt::format("{}/{}/{}", request.global.root, request.id, notify_socket::kDirectory);
+}
+
 }  // namespace
 
 Bundle load_bundle(const CreateRequest& request) {
   const spec::Document document("config.json", read_config(request.bundle));
-  const Spec spec = read_spec(document.top());
+  Spec spec = read_spec(document.top());
   const Host host = probe_host(questions_of(spec));
+  const PlanOptions options{.id = request.id,
+                            .bundle = request.bundle,
+                            .no_pivot = request.no_pivot,
+                            .no_new_keyring = request.no_new_keyring,
+                            .listen_fds = request.listen_fds,
+                            .notify_directory = notify_directory_of(request),
+                            .cgroup_disabled = request.global.cgroup_disabled,
+                            .systemd_cgroup = request.global.systemd_cgroup,
+                            .rootless = request.global.rootless,
+                            .seccomp_receiver = request.seccomp_receiver};
+  add_from_caller(spec, host, options);
   return {
-      .plan = make_plan(spec, host,
-                        {.id = request.id,
-                         .bundle = request.bundle,
-                         .no_pivot = request.no_pivot,
-                         .no_new_keyring = request.no_new_keyring,
-                         .cgroup_disabled = request.global.cgroup_disabled,
-                         .systemd_cgroup = request.global.systemd_cgroup,
-                         .rootless = request.global.rootless,
-                         .seccomp_receiver = request.seccomp_receiver}),
+      .plan = make_plan(spec, host, options),
       .oci_version = spec.oci_version,
       .annotations = spec.annotations,
       .process = document.top().at("process").json(),

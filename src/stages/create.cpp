@@ -39,7 +39,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .process = bundle.process,
       .namespaces = plan.namespaces.all(),
       .user_mapped = plan.namespaces.has(namespaces::Type::user),
-      .setgroups_denied = !plan.process.credentials.set_groups,
+      .setgroups_denied = plan.id_map.deny_setgroups,
       .linux_part = bundle.linux_part,
       .keyring_kept = !plan.process.keyring.new_session,
       .seccomp_listener = plan.seccomp.listener.path,
@@ -97,6 +97,9 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
       .identity = record,
   };
   tools.payload.procfs = open_procfs(plan.process);
+  if (!plan.hooks.create_container.empty() || !plan.hooks.start_container.empty()) {
+    tools.payload.hook_output = hooks::open_output(plan.hooks.output);
+  }
   tools.join = namespaces::open_in_parent(plan.namespaces);
   sysctl::check_in_parent(plan.sysctl, tools.join);
   tools.procfs = time_offsets::open_in_parent(plan.time_offsets);
@@ -205,8 +208,9 @@ class Attendant {
   void run_hooks() {
     const std::string state = state::hook_state(made_.record, Status::creating);
     const hooks::Plan& hooks = made_.bundle.plan.hooks;
-    hooks::run(hooks::Stage::prestart, hooks.prestart, state, kHookDirectory);
-    hooks::run(hooks::Stage::create_runtime, hooks.create_runtime, state, kHookDirectory);
+    const hooks::OutputFiles files = hooks::open_output(hooks.output);
+    hooks::run(hooks::Stage::prestart, hooks.prestart, state, kHookDirectory, files);
+    hooks::run(hooks::Stage::create_runtime, hooks.create_runtime, state, kHookDirectory, files);
   }
 
   Made& made_;
@@ -219,9 +223,9 @@ void undo_hooks(Made& made) {
   if (hooks.poststop.empty()) return;
   // runtime.md, "Lifecycle": a create that fails once its hooks have begun still ends with
   // poststop.
-  made.undo.add([&poststop = hooks.poststop, record = made.record] {
-    hooks::run(hooks::Stage::poststop, poststop, state::hook_state(record, Status::stopped),
-               kHookDirectory);
+  made.undo.add([&hooks, record = made.record] {
+    hooks::run(hooks::Stage::poststop, hooks.poststop, state::hook_state(record, Status::stopped),
+               kHookDirectory, hooks::open_output(hooks.output));
   });
 }
 
@@ -235,6 +239,14 @@ id_map::Plan find_ids(Made& made) {
   made.record.uid_map = id_map::to_text(found.uids);
   made.record.gid_map = id_map::to_text(found.gids);
   return found;
+}
+
+// crun's annotation for what runc has the flag --pidfd-socket for; a relative path is one in the
+// bundle.
+std::string pidfd_receiver(const Record& record) {
+  const auto found = record.annotations.find("run.oci.pidfd_receiver");
+  if (found == record.annotations.end() || found->second.empty()) return {};
+  return found->second.front() == '/' ? found->second : record.bundle + "/" + found->second;
 }
 
 // Everything after the claim. `far` is init's end of the channel.
@@ -266,6 +278,9 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
              });
   made.directory.write_record(made.record);
   hand_over_process(made.init, request.pid_file, request.pidfd_socket, made.undo);
+  if (const std::string receiver = pidfd_receiver(made.record); !receiver.empty()) {
+    hand_over_process(made.init, "", receiver, made.undo);
+  }
 }
 
 }  // namespace
@@ -290,6 +305,10 @@ std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) 
                                           .channel = ParentEnd(std::move(ends.first))});
   made->undo.add([directory = &made->directory] { directory->remove(); });
   made->directory.write_intent(intent_of(request, made->bundle, record));
+  if (!made->bundle.plan.notify_socket.directory.empty()) {
+    make_notify_directory(made->directory);
+    if (start != Start::later) made->notify = open_notify(made->directory, request.notify_socket);
+  }
   in_context([] { return "unable to start container process"; },
              [&] { make_init(*made, request, start, store, std::move(ends.second)); });
   return made;

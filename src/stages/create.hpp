@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "stages/bundle.hpp"
+#include "stages/notify.hpp"
 #include "stages/protocol.hpp"
 #include "stages/undo.hpp"
 #include "state/store.hpp"
@@ -30,6 +31,7 @@ struct Made {
   Record record{};
   sys::Child init{};
   ParentEnd channel;
+  std::optional<Notify> notify{};    ///< where a container that runs at once says READY=
   std::optional<sys::Fd> console{};  ///< the pty's master, where this process is to attend it
   Undo undo{};                       ///< last, so that it runs while the rest is there
 };

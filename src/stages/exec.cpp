@@ -31,6 +31,7 @@ constexpr std::size_t kMaxProcessFile = 16U << 20U;
 void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
   if (!request.arguments.empty()) spec.environment.arguments = request.arguments;
   if (request.directory) spec.environment.directory = *request.directory;
+  environment::add_listen_variables(spec.environment, request.listen_fds);
   for (const std::string& variable : request.variables) {
     spec.environment.variables.push_back(variable);
   }
@@ -263,6 +264,7 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
     read_process_part(linux_part.top(), spec);
   }
   apply_flags(request, spec);
+  spec.credentials.keep_groups = credentials::keeps_groups(record.annotations);
   const id_map::Plan maps{.uids = id_map::from_text(record.uid_map),
                           .gids = id_map::from_text(record.gid_map),
                           .joined = intent.user_mapped,

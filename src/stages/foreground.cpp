@@ -142,21 +142,23 @@ class Console {
 class Attendance {
  public:
   Attendance(const sys::BlockedSignals& blocked, const sys::Child& child,
-             std::optional<sys::Fd> console_master)
-      : signals_(blocked.open()), child_(child) {
+             std::optional<sys::Fd> console_master, std::optional<Notify> notify)
+      : signals_(blocked.open()), child_(child), notify_(std::move(notify)) {
     if (console_master) console_.emplace(std::move(*console_master));
   }
 
   sys::ExitStatus attend() {
     while (!is_over()) {
-      std::array<pollfd, 4> watched = {{{.fd = signals_.number(), .events = POLLIN, .revents = 0},
+      std::array<pollfd, 5> watched = {{{.fd = signals_.number(), .events = POLLIN, .revents = 0},
                                         watch_child(),
                                         watch(&Console::inward),
-                                        watch(&Console::outward)}};
+                                        watch(&Console::outward),
+                                        watch_notify()}};
       if (!sys::poll(watched, -1)) continue;
       // The copies first: what note_end() below drops has then gone as far as it could.
       if (watched[2].revents != 0) console_->inward().advance();
       if (watched[3].revents != 0) console_->outward().advance();
+      if (watched[4].revents != 0 && pass_on(*notify_, sys::own_pid())) notify_.reset();
       if (watched[0].revents != 0) take_signals();
       if (watched[1].revents != 0 && !status_) note_end(sys::wait_for(child_.pidfd));
     }
@@ -170,6 +172,11 @@ class Attendance {
 
   pollfd watch_child() const noexcept {
     return status_ ? kNothing : pollfd{.fd = child_.pidfd.number(), .events = POLLIN, .revents = 0};
+  }
+
+  pollfd watch_notify() const noexcept {
+    return notify_ ? pollfd{.fd = notify_->socket.number(), .events = POLLIN, .revents = 0}
+                   : kNothing;
   }
 
   pollfd watch(Copy& (Console::*way)() noexcept) {
@@ -226,6 +233,7 @@ class Attendance {
   sys::Fd signals_;
   const sys::Child& child_;
   std::optional<Console> console_{};
+  std::optional<Notify> notify_;
   std::optional<sys::ExitStatus> status_{};
 };
 
@@ -237,8 +245,8 @@ void take_over_size(sys::FdRef console_master) {
 }
 
 sys::ExitStatus attend(const sys::BlockedSignals& blocked, const sys::Child& child,
-                       std::optional<sys::Fd> console_master) {
-  Attendance attendance(blocked, child, std::move(console_master));
+                       std::optional<sys::Fd> console_master, std::optional<Notify> notify) {
+  Attendance attendance(blocked, child, std::move(console_master), std::move(notify));
   return attendance.attend();
 }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "stages/notify.hpp"
 #include "sys/fd.hpp"
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
@@ -23,8 +24,10 @@ void take_over_size(sys::FdRef console_master);
 /// With a `console_master` our terminal is in raw mode meanwhile, and what is read from stdin and
 /// from the master is copied across without loss; a side that takes nothing stops the other. What
 /// the container has written before its end still comes out. The terminal is restored on every way
-/// out. Throws Error(system).
+/// out. The first READY= that comes to `notify` is passed on, with this process as the one to
+/// watch: it ends when the container does. Throws Error(system).
 sys::ExitStatus attend(const sys::BlockedSignals& blocked, const sys::Child& child,
-                       std::optional<sys::Fd> console_master);
+                       std::optional<sys::Fd> console_master,
+                       std::optional<Notify> notify = std::nullopt);
 
 }  // namespace tare::stages

@@ -55,7 +55,10 @@ void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
   }
   if (plan.hooks.create_container.empty()) return;
   hooks::run(hooks::Stage::create_container, plan.hooks.create_container,
-             state::hook_state(tools.identity, Status::creating), plan.rootfs.path);
+             state::hook_state(tools.identity, Status::creating), plan.rootfs.path,
+             tools.payload.hook_output);
+  // Files of the host stay open for hooks only that are still to come.
+  if (plan.hooks.start_container.empty()) tools.payload.hook_output = {};
 }
 
 // One call a line; a comment only where the order is forced.

@@ -7,6 +7,7 @@
 
 #include "features/cgroup.hpp"
 #include "features/hooks.hpp"
+#include "stages/notify.hpp"
 #include "state/record.hpp"
 #include "state/start_gate.hpp"
 #include "sys/clock.hpp"
@@ -56,7 +57,8 @@ void run_poststop(const hooks::Plan& hooks, const Record& record) {
   const std::string state = state::hook_state(record, Status::stopped);
   for (const hooks::Hook& hook : hooks.poststop) {
     try {
-      hooks::run(hooks::Stage::poststop, {hook}, state, kHookDirectory);
+      hooks::run(hooks::Stage::poststop, {hook}, state, kHookDirectory,
+                 hooks::open_output(hooks::read_output(record.annotations, record.bundle)));
     } catch (const Error&) {
       // runtime.md, "Lifecycle": a failing poststop hook is passed over, and the others still run.
       continue;
@@ -121,7 +123,8 @@ void run_poststart(const state::ContainerDirectory& directory, const Record& rec
   const std::optional<Intent> intent = directory.find_intent();
   if (!intent) return;
   hooks::run(hooks::Stage::poststart, hooks_of(*intent).poststart,
-             state::hook_state(record, Status::running), kHookDirectory);
+             state::hook_state(record, Status::running), kHookDirectory,
+             hooks::open_output(hooks::read_output(record.annotations, record.bundle)));
 }
 
 void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record,
@@ -142,9 +145,9 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
 using stages::observe;
 using stages::wrong_state;
 
-void start(const GlobalOptions& global, const std::string& id) {
+void start(const GlobalOptions& global, const std::string& id, const std::string& notify_socket) {
   const state::Store store(global);
-  const state::ContainerDirectory directory = store.open(id, state::Lock::exclusive);
+  state::ContainerDirectory directory = store.open(id, state::Lock::exclusive);
   const Record record = stages::read_record(directory);
   switch (observe(directory, record)) {
     case Status::created:
@@ -157,17 +160,24 @@ void start(const GlobalOptions& global, const std::string& id) {
     case Status::paused:
       throw wrong_state("cannot start a container in the paused state");
   }
+  const std::optional<stages::Notify> notify = stages::open_notify(directory, notify_socket);
   if (!start_gate::open_and_await(directory.fd())) {
     throw wrong_state("cannot start a container that has stopped");
   }
-  if (!record.has_poststart) return;
-  try {
-    stages::run_poststart(directory, record);
-  } catch (const Error&) {
-    // config.md, "Hooks": the container is stopped with it.
-    stages::kill_and_await(record, record.cgroup_directory);
-    throw;
+  if (record.has_poststart) {
+    try {
+      stages::run_poststart(directory, record);
+    } catch (const Error&) {
+      // config.md, "Hooks": the container is stopped with it.
+      stages::kill_and_await(record, record.cgroup_directory);
+      throw;
+    }
   }
+  if (!notify) return;
+  // For as long as the container takes to be ready; until then it is to be killed and deleted.
+  directory.unlock();
+  const std::optional<sys::Fd> init = stages::find_init(record);
+  if (init) stages::await_ready(*notify, *init, record.init.pid);
 }
 
 void kill(const GlobalOptions& global, const std::string& id, int signal, bool all) {

@@ -22,7 +22,8 @@ constexpr int kFirstAfterStdio = 3;
 void close_what_is_ours(const PayloadTools& tools) {
   sys::close_from(kFirstAfterStdio + tools.preserve_fds,
                   {tools.channel.fd().number(), tools.gate.go.number(), tools.gate.answer.number(),
-                   tools.handler.number()});
+                   tools.handler.number(), tools.hook_output.standard.number(),
+                   tools.hook_output.error.number()});
   for (int fd = kFirstAfterStdio; fd < kFirstAfterStdio + tools.preserve_fds; ++fd) {
     sys::keep_across_exec(sys::FdRef(fd));
   }
@@ -104,7 +105,7 @@ void run_hooks(const PayloadTools& tools, const std::vector<std::string>& variab
   for (hooks::Hook& hook : all) {
     if (hook.environment.empty()) hook.environment = variables;
   }
-  hooks::run(hooks::Stage::start_container, all, tools.hook_state, "/");
+  hooks::run(hooks::Stage::start_container, all, tools.hook_state, "/", tools.hook_output);
 }
 
 // Gives the file that is to be executed, or nothing for a handler, for which the program is a

@@ -23,6 +23,7 @@ struct PayloadTools {
   int preserve_fds = 0;        ///< descriptors 3 to 3 + n - 1 are the payload's
   std::vector<hooks::Hook> hooks{};  ///< startContainer
   std::string hook_state{};          ///< what they get on stdin
+  hooks::OutputFiles hook_output{};  ///< where what they print goes
   sys::Fd procfs{};                  ///< the host's, where labels are still to be asked for
 };
 

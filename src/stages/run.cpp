@@ -18,6 +18,7 @@ using stages::Start;
 struct Running {
   sys::Child init{};
   std::optional<sys::Fd> console{};
+  std::optional<stages::Notify> notify{};
   Record record{};
 };
 
@@ -28,7 +29,7 @@ Running start_now(const CreateRequest& request, Start start) {
   // A failing poststart hook fails the start: the container is undone with it (config.md, "Hooks").
   if (made->record.has_poststart) stages::run_poststart(made->directory, made->record);
   made->undo.commit();
-  return {std::move(made->init), std::move(made->console), made->record};
+  return {std::move(made->init), std::move(made->console), std::move(made->notify), made->record};
 }
 
 // Forgets the container that has ended, unless somebody else did, and perhaps took its id.
@@ -50,14 +51,18 @@ void create(const CreateRequest& request) {
 
 int run(const RunRequest& request) {
   if (request.detach) {
-    start_now(request.create, Start::now_detached);
+    const Running running = start_now(request.create, Start::now_detached);
+    if (running.notify) {
+      stages::await_ready(*running.notify, running.init.pidfd, running.init.pid);
+    }
     return 0;
   }
   // Before init exists, so that neither a signal nor its end can be missed.
   const sys::BlockedSignals blocked;
   if (!request.no_subreaper) sys::become_subreaper();
   Running running = start_now(request.create, Start::now_attended);
-  const sys::ExitStatus status = stages::attend(blocked, running.init, std::move(running.console));
+  const sys::ExitStatus status =
+      stages::attend(blocked, running.init, std::move(running.console), std::move(running.notify));
   if (!request.keep) forget(request.create.global, running.record);
   return status.shell_code();
 }

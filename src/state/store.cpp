@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "state/record.hpp"
 #include "sys/file.hpp"
@@ -18,6 +19,8 @@ constexpr char kNewRecord[] = "state.new";
 constexpr char kGate[] = "gate";
 constexpr char kAnswer[] = "answer";
 constexpr char kSeccomp[] = "seccomp";
+constexpr char kNotify[] = "notify";
+constexpr char kNotifySocket[] = "notify/notify.sock";
 // No id has an @ in it.
 constexpr char kSeccompCache[] = "@seccomp";
 
@@ -153,7 +156,15 @@ void ContainerDirectory::remove() const {
   }
   // Removed before: what has the name now is somebody else's.
   if (sys::status(directory_).st_nlink == 0) return;
-  sys::remove_directory(sys::FdRef::cwd(), path_);
+  try {
+    sys::remove_directory(sys::FdRef::cwd(), path_);
+  } catch (const Error& error) {
+    if (error.errno_value() != ENOTEMPTY) throw;
+    // Only few containers have it, so only what cannot be removed without is looked at.
+    sys::remove_file(directory_, kNotifySocket);
+    sys::remove_directory(directory_, kNotify);
+    sys::remove_directory(sys::FdRef::cwd(), path_);
+  }
 }
 
 Store::Store(const GlobalOptions& options) : root_(options.root), root_given_(options.root_given) {}

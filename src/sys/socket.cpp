@@ -62,22 +62,56 @@ std::pair<Fd, Fd> socket_pair() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-Fd connect_unix(const std::string& path) {
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+namespace {
+
+Fd connect_as(int type, const std::string& path) {
+  Fd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
   if (!socket) raise(errno, "socket(AF_UNIX)");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
+  const bool abstract = path.starts_with('@');
+  if (abstract && path.size() > sizeof address.sun_path) raise(EINVAL, "connect {}", path);
   // sun_path holds 108 bytes; a longer path goes through a descriptor of the socket file.
   Fd file;
   std::string name = path;
-  if (name.size() >= sizeof address.sun_path) {
+  if (!abstract && name.size() >= sizeof address.sun_path) {
     file = open_at(FdRef::cwd(), path, O_PATH);
     name = fmt::format("/proc/self/fd/{}", file.number());
   }
   std::memcpy(address.sun_path, name.data(), name.size());
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1);
+  // An abstract name begins with a NUL and has no other at its end (unix(7)).
+  if (abstract) address.sun_path[0] = '\0';
+  const auto length =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + (abstract ? 0U : 1U));
   if (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address), length) < 0) {
     raise(errno, "connect {}", path);
+  }
+  return socket;
+}
+
+}  // namespace
+
+Fd connect_unix(const std::string& path) {
+  // Callers give paths only; one of theirs may begin with any letter.
+  return connect_as(SOCK_STREAM, path.starts_with('@') ? "./" + path : path);
+}
+
+Fd connect_datagram(const std::string& path) {
+  return connect_as(SOCK_DGRAM, path);
+}
+
+Fd bind_datagram(FdRef directory, const std::string& name) {
+  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) raise(errno, "socket(AF_UNIX)");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // By the descriptor, so that no path is too long for sun_path.
+  const std::string path = fmt::format("/proc/self/fd/{}/{}", directory.number(), name);
+  if (path.size() >= sizeof address.sun_path) raise(ENAMETOOLONG, "bind {}", name);
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+  if (::bind(socket.number(), reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+    raise(errno, "bind {} in {}", name, describe(directory));
   }
   return socket;
 }

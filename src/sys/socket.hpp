@@ -16,6 +16,13 @@ std::pair<Fd, Fd> socket_pair();
 /// A stream socket connected to the unix socket at `path`, which may be longer than sun_path.
 Fd connect_unix(const std::string& path);
 
+/// A datagram socket that is bound as `name` in `directory`. Throws Error(system).
+Fd bind_datagram(FdRef directory, const std::string& name);
+
+/// A datagram socket connected to the one at `path`, or to an abstract one where it begins with
+/// "@". Throws Error(system).
+Fd connect_datagram(const std::string& path);
+
 /// Sends one message, with at most one descriptor. Never raises SIGPIPE. Throws Error(system).
 void send_message(FdRef socket, std::string_view bytes);
 void send_message(FdRef socket, std::string_view bytes, FdRef attached);
