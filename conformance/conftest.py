@@ -17,7 +17,7 @@ from harness.report import Report  # noqa: E402
 from harness.runtime import kind_of  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-LIMIT = 60  # seconds that a test may take before it counts as hung
+LIMIT = 60 * events.SLOWNESS  # seconds that a test may take before it counts as hung
 
 
 def pytest_addoption(parser):
@@ -39,6 +39,12 @@ def pytest_configure(config):
         config.scratch = pathlib.Path(sandbox.enter())
     config.option.runtime = runtime
     config.pluginmanager.register(Report(kind_of(runtime), config.getoption("--results")))
+
+
+def pytest_runtest_setup(item):
+    marker = item.get_closest_marker("guest")
+    if marker and not events.IN_GUEST:
+        pytest.skip(f"only in the guest: {' '.join(marker.args)}")
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +83,7 @@ def time_limit(request):
 
     # A peer that is known to hang need not be waited for long.
     known = request.node.get_closest_marker("xfail")
-    events.patience = 1.0 if known else 10.0
+    events.patience = (1.0 if known else 10.0) * events.SLOWNESS
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(LIMIT)
     yield

@@ -79,7 +79,9 @@ def sweep():
 
 
 def enter_cgroup():
-    mount("cgroup2", CGROUPS, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    # On a machine that has cgroup2 alone it is there, and cannot be mounted over itself.
+    if not (CGROUPS / "cgroup.controllers").exists():
+        mount("cgroup2", CGROUPS, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     sweep()
     name = f"{SESSION}{os.getpid()}"
     ours = CGROUPS / name
