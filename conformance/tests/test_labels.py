@@ -50,7 +50,7 @@ def test_a_profile_without_apparmor_is_refused_by_name(box):
 
 @without_apparmor
 @pytest.mark.row("process.apparmorProfile")
-@pytest.mark.peer(runc="writes it although there is nobody who reads it")
+@pytest.mark.peer(runc="writes it although there is nobody who reads it", crun="fails")
 def test_unconfined_is_what_a_machine_without_apparmor_has(box):
     box.set("process.apparmorProfile", "unconfined")
     box.args("/bin/true")
@@ -93,18 +93,21 @@ def test_exec_refuses_a_label_that_the_machine_cannot_give(box):
 
 
 @pytest.mark.row("keyring")
+@pytest.mark.peer(crun="names it after the ID alone")
 def test_the_session_keyring_is_named_after_the_container(box):
     name = box.facts()["session_keyring"]
     assert name.startswith("keyring;0;0;") and name.endswith(f";_ses.{box.id}")
 
 
 @pytest.mark.row("keyring")
+@pytest.mark.peer(crun="leaves it as the kernel makes it")
 def test_the_session_keyring_is_searchable_by_its_owner(box):
     permissions = box.facts()["session_keyring"].split(";")[3]
     assert int(permissions, 16) & 0x00080000
 
 
 @pytest.mark.row("keyring")
+@pytest.mark.peer(crun="does not join it")
 def test_exec_joins_the_session_keyring_of_the_container(box):
     box.hold()
     first = Facts(box.exec("/probe").check().json)["session_keyring"]
@@ -119,7 +122,6 @@ def host_keys():
 
 
 @pytest.mark.row("keyring")
-@pytest.mark.peer(crun="gives exec a keyring of its own")
 def test_exec_makes_no_keyring_where_create_was_told_not_to(box):
     def join():
         keyctl, join_session_keyring = 250, 1

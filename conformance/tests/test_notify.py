@@ -1,5 +1,5 @@
-"""What a service manager hands to the runtime: sockets, a socket to notify by, groups; and the files
-and sockets of annotations."""
+"""What a service manager hands to the runtime: sockets, a socket to notify by; and what annotations
+name: files for the output of hooks, a receiver of the pidfd, the groups of the caller."""
 
 import array
 import os
@@ -41,6 +41,7 @@ def manager(box):
 
 
 @pytest.mark.row("sd-notify")
+@pytest.mark.peer(runc="1.1 does not see the end", crun="binds it at the path of the host")
 def test_the_container_is_told_of_a_socket_of_its_own(box, manager):
     box.sh("echo $NOTIFY_SOCKET; stat -c '%F %a' $NOTIFY_SOCKET; stat -c '%F %a' /run/notify")
     call = box.popen_run("--detach", env=manager.environment)
@@ -50,6 +51,7 @@ def test_the_container_is_told_of_a_socket_of_its_own(box, manager):
 
 
 @pytest.mark.row("sd-notify")
+@pytest.mark.peer(runc="1.1 does not see the container end")
 def test_a_container_that_ends_without_a_word_does_not_hold_a_detached_run(box, manager):
     box.args("/bin/true")
     box.run("--detach", env=manager.environment).check()
@@ -163,6 +165,7 @@ def test_a_missing_preserved_descriptor_is_counted_after_the_service_managers(bo
 
 
 @pytest.mark.row("socket-activation")
+@pytest.mark.peer(crun="does not look at LISTEN_PID")
 def test_sockets_for_another_process_are_nobodys(box):
     box.args("/probe")
     environment = {**ENVIRONMENT, "LISTEN_PID": "1", "LISTEN_FDS": "1"}

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "features/notify_socket.hpp"
+#include "state/store.hpp"
 #include "sys/file.hpp"
 #include "sys/socket.hpp"
 #include "sys/stream.hpp"

@@ -8,8 +8,11 @@
 #include <optional>
 #include <string>
 
-#include "state/store.hpp"
 #include "sys/fd.hpp"
+
+namespace tare::state {
+class ContainerDirectory;
+}
 
 namespace tare::stages {
 
