@@ -27,6 +27,14 @@ struct InitProcess {
   bool operator==(const InitProcess&) const = default;
 };
 
+/// The container's place in the resctrl filesystem (linux.intelRdt). All empty where it has none.
+struct ResctrlGroup {
+  std::string directory{};   ///< of the class of service; absolute
+  std::string monitoring{};  ///< of the monitoring group, removed at delete; or empty
+  bool own = false;          ///< the class is the container's own: removed at delete
+  bool operator==(const ResctrlGroup&) const = default;
+};
+
 /// The intent: enough to undo a create that was killed at any point.
 struct Intent {
   std::string id{};
@@ -43,6 +51,7 @@ struct Intent {
   bool keyring_kept = false;       ///< --no-new-keyring: exec makes none either
   std::string seccomp_listener{};  ///< the agent's socket, which exec's filter has too, or empty
   std::string seccomp_metadata{};  ///< what the agent is sent with it
+  ResctrlGroup resctrl{};
   bool operator==(const Intent&) const = default;
 };
 
@@ -69,6 +78,7 @@ struct Record {
   /// and memory and swap together. The kernel's files do not tell.
   std::int64_t memory_limit_bytes = 0;
   std::int64_t memory_swap_bytes = 0;
+  ResctrlGroup resctrl{};
   bool operator==(const Record&) const = default;
 };
 

@@ -20,17 +20,7 @@ std::string read_version(const spec::Reader& top) {
   return text;
 }
 
-// Fields of the specification that this version does not act on. Ignoring one would start a
-// container with less than what was asked for.
-void refuse_linux_fields(const spec::Reader& linux_object) {
-  constexpr std::string_view kWhy = "this version of tare does not set it";
-  for (const std::string_view field : {"intelRdt"}) {
-    linux_object.refuse(field, kWhy);
-  }
-}
-
 void read_linux(const spec::Reader& linux_object, Spec& spec) {
-  refuse_linux_fields(linux_object);
   spec.namespaces = namespaces::read(linux_object);
   spec.id_map = id_map::read(linux_object);
   spec.devices = devices::read(linux_object);
@@ -41,6 +31,7 @@ void read_linux(const spec::Reader& linux_object, Spec& spec) {
   spec.cgroup_resources =
       cgroup_resources::read(linux_object, cgroup_pids::zero_of(spec.oci_version));
   spec.cgroup_devices = cgroup_devices::read(linux_object);
+  spec.intel_rdt = intel_rdt::read(linux_object);
   spec.seccomp = seccomp::read(linux_object, spec.annotations);
   spec.time_offsets = time_offsets::read(linux_object);
   spec.mount_label = selinux::read_mount(linux_object, spec.annotations);
@@ -117,6 +108,7 @@ HostQuestions questions_of(const Spec& spec) {
   HostQuestions questions = questions_of(spec.process);
   questions.own_cgroup = !spec.cgroup.path.starts_with('/');
   questions.controllers = !spec.cgroup_resources.writes.empty();
+  questions.resctrl = spec.intel_rdt.enabled;
   questions.selinux = questions.selinux || !spec.mount_label.label.empty();
   return questions;
 }
@@ -166,6 +158,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                              host);
   plan.cgroup_resources = cgroup_resources::plan(spec.cgroup_resources, plan.cgroup, host);
   plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
+  plan.intel_rdt = intel_rdt::plan(spec.intel_rdt, options.id, host);
   plan.mount_label = selinux::plan_mount(spec.mount_label, host);
   plan.rootfs =
       rootfs::plan(spec.rootfs, {.bundle = options.bundle, .no_pivot = options.no_pivot}, host);
@@ -211,6 +204,7 @@ Explain explain_all(const Plan& plan) {
   cgroup::explain(plan.cgroup, out);
   cgroup_resources::explain(plan.cgroup_resources, out);
   cgroup_devices::explain(plan.cgroup_devices, out);
+  intel_rdt::explain(plan.intel_rdt, out);
   cgroup_delegation::explain(plan.cgroup_delegation, out);
   namespaces::explain(plan.namespaces, out);
   time_offsets::explain(plan.time_offsets, out);

@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
-#include "features/apparmor.hpp"
 #include "features/annotations.hpp"
+#include "features/apparmor.hpp"
 #include "features/capabilities.hpp"
 #include "features/cgroup.hpp"
 #include "features/cgroup_delegation.hpp"
@@ -25,6 +25,7 @@
 #include "features/hooks.hpp"
 #include "features/hostname.hpp"
 #include "features/id_map.hpp"
+#include "features/intel_rdt.hpp"
 #include "features/io_priority.hpp"
 #include "features/keyring.hpp"
 #include "features/masked_paths.hpp"
@@ -105,6 +106,7 @@ struct Spec {
   cgroup::Spec cgroup{};
   cgroup_resources::Spec cgroup_resources{};
   cgroup_devices::Spec cgroup_devices{};
+  intel_rdt::Spec intel_rdt{};
   seccomp::Spec seccomp{};
   time_offsets::Spec time_offsets{};
   selinux::MountSpec mount_label{};
@@ -126,6 +128,7 @@ struct Plan {
   cgroup::Plan cgroup{};
   cgroup_resources::Plan cgroup_resources{};
   cgroup_devices::Plan cgroup_devices{};
+  intel_rdt::Plan intel_rdt{};
   cgroup_delegation::Plan cgroup_delegation{};
   seccomp::Plan seccomp{};
   time_offsets::Plan time_offsets{};

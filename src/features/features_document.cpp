@@ -47,7 +47,7 @@ Json linux_part() {
       {"apparmor", {{"enabled", true}}},
       {"selinux", {{"enabled", true}}},
       {"memoryPolicy", memory_policy_part()},
-      {"intelRdt", {{"enabled", false}}},
+      {"intelRdt", {{"enabled", true}, {"schemata", true}, {"monitoring", true}}},
       {"netDevices", {{"enabled", true}}},
       {"mountExtensions", {{"idmap", {{"enabled", true}}}}},
   };

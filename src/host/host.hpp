@@ -22,6 +22,13 @@ struct CgroupLayout {
   std::set<std::string> controllers{};
 };
 
+/// The resctrl filesystem, which somebody else has mounted. Filled when it was asked for.
+struct ResctrlLayout {
+  std::string mount_point{};  ///< empty where there is none
+  bool l3 = false;            ///< has shares of the last-level cache (info/L3)
+  bool bandwidth = false;     ///< has shares of the memory bandwidth (info/MB)
+};
+
 struct Host {
   uid_t euid = 0;
   gid_t egid = 0;
@@ -32,6 +39,7 @@ struct Host {
   CgroupLayout cgroup{};
   bool apparmor = false;  ///< enabled. Filled when it was asked for.
   bool selinux = false;   ///< enabled, enforcing or not. Filled when it was asked for.
+  ResctrlLayout resctrl{};
 };
 
 /// Which facts, beyond the ones that are free, a command needs.
@@ -40,6 +48,7 @@ struct HostQuestions {
   bool controllers = false;
   bool apparmor = false;
   bool selinux = false;
+  bool resctrl = false;
 };
 
 /// Asks the kernel. Throws Error(system).
@@ -48,6 +57,13 @@ Host probe_host(const HostQuestions& questions);
 /// The cgroup v2 path that a text like that of /proc/PID/cgroup (cgroups(7)) names, "/" without
 /// one.
 std::string own_cgroup_of(std::string_view proc_self_cgroup);
+
+/// Where a text like that of /proc/PID/mountinfo (proc_pid_mountinfo(5)) has resctrl mounted, empty
+/// where it has not.
+std::string resctrl_in(std::string_view mountinfo);
+
+/// What the resctrl tree at `mount_point` has.
+ResctrlLayout probe_resctrl(const std::string& mount_point);
 
 /// The words of a text like that of cgroup.controllers.
 std::set<std::string> words_of(std::string_view text);

@@ -14,6 +14,9 @@ constexpr long kCgroup2Magic = 0x63677270;  // CGROUP2_SUPER_MAGIC, linux/magic.
 
 constexpr long kSelinuxMagic = static_cast<long>(0xf97cff8c);  // SELINUX_MAGIC, linux/magic.h
 
+// Hosts with thousands of containers have as many mounts, of some hundred bytes each.
+constexpr std::size_t kMaxMountinfo = 64U << 20U;
+
 constexpr const char* kPureMountPoint = "/sys/fs/cgroup";
 constexpr const char* kHybridMountPoint = "/sys/fs/cgroup/unified";
 
@@ -58,6 +61,29 @@ std::string own_cgroup_of(std::string_view proc_self_cgroup) {
   return "/";
 }
 
+std::string resctrl_in(std::string_view mountinfo) {
+  while (!mountinfo.empty()) {
+    const std::string_view line = mountinfo.substr(0, mountinfo.find('\n'));
+    mountinfo.remove_prefix(std::min(line.size() + 1, mountinfo.size()));
+    if (line.find(" - resctrl ") == std::string_view::npos) continue;
+    // Id, parent, device, root, and then the mount point.
+    std::string_view rest = line;
+    for (int field = 0; field < 4; ++field) {
+      rest.remove_prefix(std::min(rest.find(' '), rest.size() - 1) + 1);
+    }
+    return std::string(rest.substr(0, rest.find(' ')));
+  }
+  return "";
+}
+
+ResctrlLayout probe_resctrl(const std::string& mount_point) {
+  if (mount_point.empty()) return {};
+  const auto has = [&](const char* directory) {
+    return sys::find_status(sys::FdRef::cwd(), mount_point + directory).has_value();
+  };
+  return {.mount_point = mount_point, .l3 = has("/info/L3"), .bandwidth = has("/info/MB")};
+}
+
 std::set<std::string> words_of(std::string_view text) {
   std::set<std::string> words;
   std::size_t at = 0;
@@ -79,6 +105,10 @@ Host probe_host(const HostQuestions& questions) {
   host.last_capability = sys::last_capability();
   if (questions.apparmor) host.apparmor = has_apparmor();
   if (questions.selinux) host.selinux = has_selinux();
+  if (questions.resctrl) {
+    host.resctrl = probe_resctrl(
+        resctrl_in(sys::read_file(sys::FdRef::cwd(), "/proc/self/mountinfo", kMaxMountinfo)));
+  }
   host.cgroup = probe_layout();
   if (host.cgroup.mount_point.empty()) return host;
   if (questions.own_cgroup) {

@@ -44,6 +44,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .keyring_kept = !plan.process.keyring.new_session,
       .seccomp_listener = plan.seccomp.listener.path,
       .seccomp_metadata = plan.seccomp.listener.metadata,
+      .resctrl = plan.intel_rdt.group,
   };
 }
 
@@ -84,6 +85,17 @@ sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
   cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, created.directory);
   cgroup_devices::apply_in_parent(plan.cgroup_devices, created.directory);
   return std::move(created.directory);
+}
+
+// Rootless, the group is not ours to make, and the error says so.
+void make_resctrl_group(const Plan& plan, Made& made) {
+  if (!plan.intel_rdt.enabled()) return;
+  const std::vector<std::string> groups = intel_rdt::apply_in_parent(plan.intel_rdt);
+  made.undo.add([groups] { cgroup::remove_made(groups); });
+  // What was there before is not the container's own.
+  const ResctrlGroup& group = plan.intel_rdt.group;
+  made.record.resctrl = group;
+  made.record.resctrl.own = group.own && !groups.empty() && groups.front() == group.directory;
 }
 
 InitTools open_tools(const CreateRequest& request, const Plan& plan, const Record& record,
@@ -256,6 +268,7 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
   const sys::Fd cgroup = make_cgroup(plan, made.undo);
   // Rootless, and nothing is delegated: the container stays in the caller's cgroup.
   if (!cgroup) made.record.cgroup_directory.clear();
+  make_resctrl_group(plan, made);
   start_gate::Gate gate;
   if (start == Start::later) gate = start_gate::make(made.directory.fd());
   InitTools tools = open_tools(request, plan, made.record, std::move(far), std::move(gate));
@@ -270,6 +283,7 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
   cgroup_delegation::apply_in_parent(plan.cgroup_delegation, cgroup, ids, made.init.pid);
   cpu_affinity::reset_in_parent(made.init.pid);
   oom_score::apply_in_parent(plan.process.oom_score, made.init.pid);
+  intel_rdt::add_process(made.record.resctrl, made.init.pid);
   made.record.init = identity_of(made.init);
   in_context([] { return "error during container init"; },
              [&] {

@@ -313,6 +313,7 @@ Added add_process(const ExecRequest& request) {
         tools.payload.channel.close();
         cpu_affinity::apply_after_birth(plan.cpu_affinity, added.process.pid);
         oom_score::apply_in_parent(plan.oom_score, added.process.pid);
+        intel_rdt::add_process(found.record.resctrl, added.process.pid);
         added.console = attend_until_executed(plan, channel, added.process, !request.detach, found);
         hand_over_process(added.process, request.pid_file, request.pidfd_socket, undo);
         undo.commit();

@@ -7,6 +7,7 @@
 
 #include "features/cgroup.hpp"
 #include "features/hooks.hpp"
+#include "features/intel_rdt.hpp"
 #include "stages/notify.hpp"
 #include "state/record.hpp"
 #include "state/start_gate.hpp"
@@ -87,7 +88,8 @@ Record record_from(const Intent& intent) {
           .bundle = intent.bundle,
           .rootfs = intent.rootfs,
           .boot_id = intent.boot_id,
-          .cgroup_directory = intent.cgroup_directory};
+          .cgroup_directory = intent.cgroup_directory,
+          .resctrl = intent.resctrl};
 }
 
 void require_cgroup(const Record& record, std::string_view command) {
@@ -135,6 +137,7 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
   if (is_of_this_boot(known)) {
     kill_and_await(record, known.cgroup_directory);
     if (!known.cgroup_directory.empty()) cgroup::remove(known.cgroup_directory);
+    intel_rdt::remove(known.resctrl);
   }
   if (intent) run_poststop(hooks_of(*intent), known);
   directory.remove();

@@ -7,6 +7,7 @@
 
 #include "features/cgroup_devices.hpp"
 #include "features/cgroup_update.hpp"
+#include "features/intel_rdt.hpp"
 #include "stages/lifecycle.hpp"
 #include "stages/undo.hpp"
 #include "state/store.hpp"
@@ -94,13 +95,22 @@ void apply_limits(const UpdateSpec& spec, const Record& record, const Host& host
   if (!spec.devices.rules.empty()) cgroup_devices::replace_in_parent(devices, directory);
 }
 
-void require_no_rdt(const UpdateRequest& request) {
-  if (!request.l3_cache_schema.empty()) {
-    throw Error(ErrorKind::unsupported, "Intel RDT/CAT: l3 cache schema is not enabled");
+std::vector<intel_rdt::Line> schemata_of(const UpdateRequest& request) {
+  std::vector<intel_rdt::Line> lines;
+  for (const std::string& text : {request.l3_cache_schema, request.memory_bandwidth_schema}) {
+    if (!text.empty()) lines.push_back({text, ""});
   }
-  if (!request.memory_bandwidth_schema.empty()) {
-    throw Error(ErrorKind::unsupported, "Intel RDT/MBA: memory bandwidth schema is not enabled");
-  }
+  return lines;
+}
+
+void apply_schemata(const std::vector<intel_rdt::Line>& lines, const Record& record,
+                    const Host& host, Undo& undo) {
+  if (lines.empty()) return;
+  const std::string& root = host.resctrl.mount_point;
+  const std::string before = intel_rdt::replace_schemata(record.resctrl, lines, root);
+  undo.add([before, group = record.resctrl, root] {
+    intel_rdt::replace_schemata(group, {{before, ""}}, root);
+  });
 }
 
 }  // namespace
@@ -113,15 +123,17 @@ void update(const UpdateRequest& request) {
   if (stages::observe(directory, record) == Status::stopped) {
     throw Error(ErrorKind::state, "container not running");
   }
-  stages::require_no_rdt(request);
   const stages::UpdateSpec spec = stages::read_update(request, record);
-  if (spec.empty()) return;
+  const std::vector<intel_rdt::Line> schemata = stages::schemata_of(request);
+  const Host host = probe_host({.controllers = true, .resctrl = !schemata.empty()});
+  intel_rdt::check_update(!request.l3_cache_schema.empty(),
+                          !request.memory_bandwidth_schema.empty(), record.resctrl, host);
   stages::Undo undo;
-  const Host host = probe_host({.controllers = true});
-  stages::apply_limits(spec, record, host, undo);
+  stages::apply_schemata(schemata, record, host, undo);
+  if (!spec.empty()) stages::apply_limits(spec, record, host, undo);
   record.memory_limit_bytes = spec.resources.memory.limit_bytes;
   record.memory_swap_bytes = spec.resources.memory.swap_bytes;
-  directory.write_record(record);
+  if (!spec.empty()) directory.write_record(record);
   undo.commit();
 }
 

@@ -67,6 +67,16 @@ InitProcess read_init(const spec::Reader& object) {
   return init;
 }
 
+json to_json(const ResctrlGroup& group) {
+  return {{"directory", group.directory}, {"monitoring", group.monitoring}, {"own", group.own}};
+}
+
+ResctrlGroup read_resctrl(const spec::Reader& object) {
+  return {.directory = object.at("directory").string(),
+          .monitoring = object.at("monitoring").string(),
+          .own = object.at("own").boolean()};
+}
+
 ordered_json shown(const State& state, const std::string& owner) {
   const Record& record = state.record;
   ordered_json out{
@@ -101,6 +111,7 @@ std::string to_json(const Intent& intent) {
       {"keyringKept", intent.keyring_kept},
       {"seccompListener", intent.seccomp_listener},
       {"seccompMetadata", intent.seccomp_metadata},
+      {"resctrl", to_json(intent.resctrl)},
   });
 }
 
@@ -128,6 +139,7 @@ std::string to_json(const Record& record) {
       {"hasSeccomp", record.has_seccomp},
       {"memoryLimit", record.memory_limit_bytes},
       {"memorySwap", record.memory_swap_bytes},
+      {"resctrl", to_json(record.resctrl)},
   });
 }
 
@@ -148,6 +160,7 @@ Intent intent_from_json(std::string_view text) {
         .keyring_kept = top.at("keyringKept").boolean(),
         .seccomp_listener = top.at("seccompListener").string(),
         .seccomp_metadata = top.at("seccompMetadata").string(),
+        .resctrl = read_resctrl(top.at("resctrl")),
     };
   });
 }
@@ -174,6 +187,7 @@ Record record_from_json(std::string_view text) {
         .has_seccomp = top.at("hasSeccomp").boolean(),
         .memory_limit_bytes = top.at("memoryLimit").integer<std::int64_t>(),
         .memory_swap_bytes = top.at("memorySwap").integer<std::int64_t>(),
+        .resctrl = read_resctrl(top.at("resctrl")),
     };
   });
 }

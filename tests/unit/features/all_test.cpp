@@ -171,19 +171,6 @@ TEST_CASE("a config that is no object, or whose parts are none, is refused", "[a
   CHECK(fault_of(config).field() == "/mounts");
 }
 
-TEST_CASE("a field that this version does not act on is refused by name", "[all]") {
-  const auto [pointer, value] = GENERATE(table<std::string, std::string>({
-      {"/linux/intelRdt", R"({"closID": "x"})"},
-  }));
-  json config = whole_config();
-  config[json::json_pointer(pointer)] = json::parse(value);
-  const Error fault = fault_of(config);
-  CAPTURE(pointer);
-  CHECK(fault.kind() == ErrorKind::unsupported);
-  CHECK(fault.field() == pointer);
-  CHECK_THAT(fault.message(), Catch::StartsWith("config.json " + pointer + ": not supported: "));
-}
-
 TEST_CASE("labels need a machine that has them", "[all]") {
   for (const char* pointer :
        {"/process/apparmorProfile", "/process/selinuxLabel", "/linux/mountLabel"}) {

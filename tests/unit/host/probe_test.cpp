@@ -61,5 +61,16 @@ TEST_CASE("what was asked for is the kernel's answer", "[host]") {
   CHECK(host.cgroup.hybrid == (host.cgroup.mount_point == "/sys/fs/cgroup/unified"));
 }
 
+TEST_CASE("resctrl is found wherever it is mounted", "[host]") {
+  CHECK(resctrl_in("").empty());
+  CHECK(resctrl_in("25 30 0:23 / /sys rw,nosuid - sysfs sysfs rw\n").empty());
+  CHECK(resctrl_in("25 30 0:23 / /sys rw - sysfs sysfs rw\n"
+                   "44 25 0:40 / /srv/rdt rw,relatime shared:9 - resctrl resctrl rw\n") ==
+        "/srv/rdt");
+  CHECK(resctrl_in("- resctrl ").empty());
+  CHECK(probe_resctrl("").mount_point.empty());
+  CHECK_FALSE(probe_resctrl("/nonesuch").l3);
+}
+
 }  // namespace
 }  // namespace tare

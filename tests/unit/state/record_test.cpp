@@ -48,7 +48,8 @@ Record full_record() {
           .has_poststop = true,
           .has_seccomp = true,
           .memory_limit_bytes = 1 << 20,
-          .memory_swap_bytes = -1};
+          .memory_swap_bytes = -1,
+          .resctrl = {"/sys/fs/resctrl/web", "/sys/fs/resctrl/web/mon_groups/web", true}};
 }
 
 // The texts of a record in which one member is replaced or, by nullptr, missing.
