@@ -15,6 +15,7 @@ from harness.box import Box  # noqa: E402
 from harness.bundle import Template  # noqa: E402
 from harness.report import Report  # noqa: E402
 from harness.runtime import kind_of  # noqa: E402
+from harness.selection import Selection  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 60 * events.SLOWNESS  # seconds that a test may take before it counts as hung
@@ -24,6 +25,10 @@ def pytest_addoption(parser):
     group = parser.getgroup("conformance")
     group.addoption("--runtime", default=str(HERE.parent / "build" / "tare"), metavar="PATH")
     group.addoption("--results", metavar="FILE", help="write every outcome to FILE as JSON")
+    group.addoption("--list-skipped", metavar="FILE", help="list in FILE what this machine skips")
+    group.addoption(
+        "--for-guest", metavar="FILE", help="only what is marked for the guest, or listed in FILE"
+    )
     group.addoption("--keep-going-dirty", action="store_true", help="do not fail tests that leak")
 
 
@@ -39,6 +44,8 @@ def pytest_configure(config):
         config.scratch = pathlib.Path(sandbox.enter())
     config.option.runtime = runtime
     config.pluginmanager.register(Report(kind_of(runtime), config.getoption("--results")))
+    lists = [config.getoption(name) for name in ("--list-skipped", "--for-guest")]
+    config.pluginmanager.register(Selection(*lists))
 
 
 def pytest_runtest_setup(item):
