@@ -74,7 +74,10 @@ def test_a_limit_is_the_one_of_the_config(box, controller):
 
 @pytest.mark.row("linux.resources.hugepageLimits")
 @pytest.mark.needs_controller("hugetlb")
-@pytest.mark.peer(crun="limits what is used and not what is reserved")
+@pytest.mark.peer(
+    runc="1.1 limits what is used and not what is reserved",
+    crun="limits what is used and not what is reserved",
+)
 def test_a_limit_of_huge_pages_holds_for_using_and_for_reserving(box):
     box.set("linux.resources.hugepageLimits", [{"pageSize": "2MB", "limit": 1 << 22}])
     box.create().check()
@@ -118,7 +121,7 @@ LEFT_ALONE = {
 }
 
 
-@pytest.mark.peer(crun="1.8 knows some of them as errors")
+@pytest.mark.peer(crun="refuses them by name, and 1.8 leaves the cgroup")
 @pytest.mark.parametrize("field", LEFT_ALONE)
 def test_limits_that_only_cgroup_v1_has_are_left_alone(box, field):
     box.set(f"linux.resources.{field}", LEFT_ALONE[field])
