@@ -22,9 +22,7 @@ def handlers(scratch):
     for name in ("upper", "work"):
         (place / name).mkdir(parents=True)
     options = f"lowerdir=/etc,upperdir={place}/upper,workdir={place}/work"
-    done = subprocess.run(
-        ["mount", "-t", "overlay", "overlay", "/etc", "-o", options], check=False
-    )
+    done = subprocess.run(["mount", "-t", "overlay", "overlay", "/etc", "-o", options], check=False)
     if done.returncode:
         pytest.skip("no overlay can be mounted over /etc")
     HANDLERS.mkdir(parents=True)

@@ -25,8 +25,15 @@ void note_network(const Reader& resources, Spec& spec) {
   const std::optional<Reader> network = resources.find("network");
   if (!network) return;
   const bool has_class = network->find_integer<std::uint32_t>("classID").value_or(0) != 0;
-  const std::optional<Reader> priorities = network->find("priorities");
-  if (!has_class && (!priorities || priorities->items().empty())) return;
+  bool has_priorities = false;
+  if (const std::optional<Reader> priorities = network->find("priorities")) {
+    for (const Reader& item : priorities->items()) {
+      has_priorities = true;
+      item.at("name").string();
+      item.at("priority").integer<std::uint32_t>();
+    }
+  }
+  if (!has_class && !has_priorities) return;
   spec.ignored.push_back({network->pointer(), "cgroup v2 has no controller of the network"});
 }
 

@@ -121,16 +121,37 @@ class Builder : public nlohmann::json_sax<json> {
   std::optional<std::size_t> offset_;
 };
 
+// RFC 6901 writes "~" and "/" within a name as ~0 and ~1.
+void add_name(std::string& path, const std::string& name) {
+  path += '/';
+  for (const char c : name) path += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+}
+
+void find_ignored(const json& here, const std::set<const json*>& asked_for, const std::string& path,
+                  std::vector<std::string>& out) {
+  std::size_t index = 0;
+  for (auto child = here.begin(); here.is_structured() && child != here.end(); ++child, ++index) {
+    std::string below = path;
+    if (here.is_object()) {
+      add_name(below, child.key());
+    } else {
+      below += fmt::format("/{}", index);
+    }
+    if (here.is_object() && asked_for.count(&*child) == 0) {
+      out.push_back(std::move(below));
+    } else {
+      find_ignored(*child, asked_for, below, out);
+    }
+  }
+}
+
 bool find_path(const json& here, const json& wanted, std::string& path) {
   if (&here == &wanted) return true;
   const std::size_t length = path.size();
   std::size_t index = 0;
   for (auto child = here.begin(); here.is_structured() && child != here.end(); ++child, ++index) {
     if (here.is_object()) {
-      // RFC 6901 writes "~" and "/" within a name as ~0 and ~1.
-      path += '/';
-      for (const char c : child.key())
-        path += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+      add_name(path, child.key());
     } else {
       path += fmt::format("/{}", index);
     }
@@ -164,6 +185,12 @@ Document::~Document() = default;
 
 Reader Document::top() const noexcept {
   return Reader(*this, *top_);
+}
+
+std::vector<std::string> Document::ignored() const {
+  std::vector<std::string> out;
+  if (asked_for_) find_ignored(*top_, *asked_for_, "", out);
+  return out;
 }
 
 std::string Document::pointer_of(const nlohmann::json& value) const {

@@ -44,7 +44,9 @@ std::string not_within(const std::string& shown, T low, T high) {
 std::optional<Reader> Reader::find(std::string_view key) const {
   if (!value_->is_object()) throw wrong_type("an object");
   const auto member = value_->find(key);
-  if (member == value_->end() || member->is_null()) return std::nullopt;
+  if (member == value_->end()) return std::nullopt;
+  document_->note(*member);
+  if (member->is_null()) return std::nullopt;
   return Reader(*document_, *member);
 }
 
@@ -65,6 +67,7 @@ std::vector<std::pair<std::string, Reader>> Reader::members() const {
     if (member.key().find('\0') != std::string::npos) {
       throw error("a name must not hold a NUL character");
     }
+    document_->note(member.value());
     out.emplace_back(member.key(), Reader(*document_, member.value()));
   }
   return out;

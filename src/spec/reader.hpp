@@ -13,6 +13,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -121,6 +122,17 @@ class Document {
   /// The outermost value.
   Reader top() const noexcept;
   const std::string& name() const noexcept { return name_; }
+  /// From here on, remembers which members of objects are asked for: for `explain`. No other
+  /// command pays for it.
+  void watch() { asked_for_ = std::make_unique<std::set<const nlohmann::json*>>(); }
+  /// Remembers that a member was asked for, if anything is to be remembered.
+  void note(const nlohmann::json& member) const {
+    if (asked_for_) asked_for_->insert(&member);
+  }
+  /// The pointers of all members that nobody has asked for since watch(), in the order of their
+  /// names; of a member that is among them, not what is in it.
+  std::vector<std::string> ignored() const;
+
   /// The pointer of a value that lies in this document.
   std::string pointer_of(const nlohmann::json& value) const;
 
@@ -129,6 +141,7 @@ class Document {
 
   std::string name_;
   std::unique_ptr<nlohmann::json> top_;
+  std::unique_ptr<std::set<const nlohmann::json*>> asked_for_{};
 };
 
 }  // namespace tare::spec

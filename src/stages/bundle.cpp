@@ -51,9 +51,11 @@ std::string notify_directory_of(const CreateRequest& request) {
 
 }  // namespace
 
-Bundle load_bundle(const CreateRequest& request) {
-  const spec::Document document("config.json", read_config(request.bundle));
+Bundle load_bundle(const CreateRequest& request, bool list_ignored) {
+  spec::Document document("config.json", read_config(request.bundle));
+  if (list_ignored) document.watch();
   Spec spec = read_spec(document.top());
+  std::vector<std::string> ignored = document.ignored();
   const Host host = probe_host(questions_of(spec));
   const PlanOptions options{.id = request.id,
                             .bundle = request.bundle,
@@ -72,6 +74,7 @@ Bundle load_bundle(const CreateRequest& request) {
       .annotations = spec.annotations,
       .process = document.top().at("process").json(),
       .linux_part = process_part_of_linux(document.top()),
+      .ignored = std::move(ignored),
   };
 }
 

@@ -37,7 +37,11 @@ std::string as_json_text(const Explain& explain) {
 }  // namespace
 
 std::string explain(const CreateRequest& request, bool as_json) {
-  const Explain effects = explain_all(stages::load_bundle(request).plan);
+  const stages::Bundle bundle = stages::load_bundle(request, true);
+  Explain effects = explain_all(bundle.plan);
+  for (const std::string& pointer : bundle.ignored) {
+    effects.add("ignored", "not known, or for another platform", pointer);
+  }
   return as_json ? as_json_text(effects) : as_text(effects);
 }
 

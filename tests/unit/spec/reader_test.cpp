@@ -30,6 +30,21 @@ Error error_of(const std::function<void()>& body) {
   return Error(ErrorKind::internal, "nothing was thrown");
 }
 
+TEST_CASE("reader: what nobody asks for is listed, once it is watched", "[reader]") {
+  Document document("d",
+                    R"({"a": {"b": 1, "x/y~": 2}, "l": [{"c": null, "d": 1}], "z": {"q": 1}})");
+  CHECK(document.ignored().empty());
+  document.watch();
+  CHECK(document.ignored() == std::vector<std::string>{"/a", "/l", "/z"});
+  const Reader top = document.top();
+  CHECK(top.at("a").at("b").integer<int>() == 1);
+  CHECK_FALSE(top.at("l").items()[0].find("c"));
+  CHECK_FALSE(top.find("nothing"));
+  CHECK(document.ignored() == std::vector<std::string>{"/a/x~1y~0", "/l/0/d", "/z"});
+  CHECK(top.at("z").members().size() == 1);
+  CHECK(document.ignored() == std::vector<std::string>{"/a/x~1y~0", "/l/0/d"});
+}
+
 TEST_CASE("a value of another type is refused with its place and what was found", "[reader]") {
   const Document document("config.json", kConfig);
   const Reader top = document.top();
