@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tare("explain is tare's own")
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "data" / "config_fields.txt"
 # What a machine may be without, as messages have it.
-LACKING = re.compile(r"controller|apparmor|selinux|resctrl|hugepages", re.IGNORECASE)
+LACKING = re.compile(r"controller|apparmor|selinux|intel rdt|hugepages", re.IGNORECASE)
 WRONG = {"string": 7, "integer": "x", "boolean": "x", "array": "x", "object": "x"}
 RATE = [{"major": 8, "minor": 0, "rate": 1000}]
 MAP = [{"containerID": 0, "hostID": 100000, "size": 65536}]

@@ -191,3 +191,9 @@ def test_an_annotation_that_a_static_program_cannot_follow_is_refused(box, name)
     box.config["annotations"] = {name: "/usr/lib/x.so"}
     result = box.run().fails()
     assert f"/annotations/{name}" in result.err and "not supported" in result.err
+
+
+@pytest.mark.parametrize("name", ["run.oci.handler", "module.wasm.image/variant"])
+def test_features_names_the_annotation(box, name):
+    features = box.runtime.bare("features").check().json
+    assert name in features["potentiallyUnsafeConfigAnnotations"]
