@@ -189,6 +189,7 @@ def test_a_bind_has_the_ids_that_its_mappings_say(box, source):
 def test_a_destination_behind_a_link_of_the_container_stays_in_it(box, source, target):
     canary = Canary(box.path("canary"))
     box.hold()
+    change(box, "add", []).check()
     target = target.format(canary=canary.path)
     box.exec("ln", "-s", target, "/evil").check()
     change(box, "add", [bind("/evil/in", source), TMPFS | {"destination": "/evil/tmp"}])
@@ -201,6 +202,7 @@ def test_a_destination_behind_a_link_of_the_container_stays_in_it(box, source, t
 
 def test_a_link_of_the_container_does_not_choose_what_is_unmounted(box):
     box.hold()
+    change(box, "add", []).check()
     box.exec("ln", "-s", "/proc", "/evil").check()
     box.exec("ln", "-s", "/dev/pts", "/evil2").check()
     there = set(below(box, "/"))
@@ -212,6 +214,7 @@ def test_a_link_of_the_container_does_not_choose_what_is_unmounted(box):
 @pytest.mark.parametrize("place", ["/proc", "/proc/sys", "/", "/proc/self/exe", "/link/sys"])
 def test_nothing_is_mounted_over_the_root_or_in_proc(box, source, place):
     box.hold()
+    change(box, "add", []).check()
     box.exec("ln", "-s", "/proc", "/link").check()
     there = below(box, "/")
     change(box, "add", [bind(place, source)]).fails()
