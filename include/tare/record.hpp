@@ -33,6 +33,11 @@ struct ResctrlGroup {
   std::string monitoring{};  ///< of the monitoring group, removed at delete; or empty
   bool own = false;          ///< the class is the container's own: removed at delete
   bool operator==(const ResctrlGroup&) const = default;
+/// The scope that systemd keeps the container in; no name with the cgroupfs driver.
+struct ScopeUnit {
+  std::string name{};  ///< "tare-web.scope"
+  bool user = false;   ///< of the user's own systemd
+  bool operator==(const ScopeUnit&) const = default;
 };
 
 /// The intent: enough to undo a create that was killed at any point.
@@ -42,6 +47,7 @@ struct Intent {
   std::string rootfs{};            ///< absolute
   std::string boot_id{};           ///< nothing but files outlives a boot
   std::string cgroup_directory{};  ///< absolute; empty where cgroups are disabled
+  ScopeUnit scope{};
   std::string hooks{};             ///< the object `hooks` of config.json as JSON, or empty
   std::string process{};           ///< the object `process` of config.json as JSON: exec's defaults
   std::uint64_t namespaces = 0;    ///< CLONE_NEW* bits that exec joins
@@ -66,6 +72,7 @@ struct Record {
   uid_t owner = 0;
   InitProcess init{};
   std::string cgroup_directory{};
+  ScopeUnit scope{};
   std::uint64_t namespaces = 0;
   bool private_pids = false;  ///< init is pid 1 of a namespace of its own: its end is everyone's
   std::string uid_map{};  ///< of the container's user namespace as the kernel shows it, or empty

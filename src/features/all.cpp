@@ -104,9 +104,9 @@ HostQuestions questions_of(const ProcessSpec& spec) {
   return {.apparmor = !spec.apparmor.profile.empty(), .selinux = !spec.selinux.label.empty()};
 }
 
-HostQuestions questions_of(const Spec& spec) {
+HostQuestions questions_of(const Spec& spec, const PlanOptions& options) {
   HostQuestions questions = questions_of(spec.process);
-  questions.own_cgroup = !spec.cgroup.path.starts_with('/');
+  questions.own_cgroup = options.systemd_cgroup || !spec.cgroup.path.starts_with('/');
   questions.controllers = !spec.cgroup_resources.writes.empty();
   questions.resctrl = spec.intel_rdt.enabled;
   questions.selinux = questions.selinux || !spec.mount_label.label.empty();
@@ -160,6 +160,14 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
   plan.intel_rdt = intel_rdt::plan(spec.intel_rdt, options.id, host);
   plan.mount_label = selinux::plan_mount(spec.mount_label, host);
+  if (options.systemd_cgroup && plan.cgroup.enabled()) {
+    plan.cgroup_resources.writes = cgroup_systemd::rounded(std::move(plan.cgroup_resources.writes));
+    plan.cgroup_systemd = cgroup_systemd::plan(plan.cgroup.unit, plan.cgroup.path,
+                                               {.id = options.id,
+                                                .annotations = spec.annotations,
+                                                .resources = plan.cgroup_resources,
+                                                .devices = plan.cgroup_devices});
+  }
   plan.rootfs =
       rootfs::plan(spec.rootfs, {.bundle = options.bundle, .no_pivot = options.no_pivot}, host);
   plan.mounts =
@@ -202,6 +210,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
 Explain explain_all(const Plan& plan) {
   Explain out;
   cgroup::explain(plan.cgroup, out);
+  cgroup_systemd::explain(plan.cgroup_systemd, out);
   cgroup_resources::explain(plan.cgroup_resources, out);
   cgroup_devices::explain(plan.cgroup_devices, out);
   intel_rdt::explain(plan.intel_rdt, out);

@@ -16,6 +16,7 @@
 #include "features/cgroup_delegation.hpp"
 #include "features/cgroup_devices.hpp"
 #include "features/cgroup_resources.hpp"
+#include "features/cgroup_systemd.hpp"
 #include "features/cpu_affinity.hpp"
 #include "features/credentials.hpp"
 #include "features/devices.hpp"
@@ -130,6 +131,7 @@ struct Plan {
   cgroup_devices::Plan cgroup_devices{};
   intel_rdt::Plan intel_rdt{};
   cgroup_delegation::Plan cgroup_delegation{};
+  cgroup_systemd::Plan cgroup_systemd{};
   seccomp::Plan seccomp{};
   time_offsets::Plan time_offsets{};
   selinux::MountPlan mount_label{};
@@ -163,9 +165,10 @@ ProcessSpec read_process(const spec::Reader& process);
 void read_process_part(const spec::Reader& linux_object, ProcessSpec& spec);
 
 /// The facts that planning this Spec needs of the machine.
-HostQuestions questions_of(const Spec& spec);
 /// The same for a process alone.
 HostQuestions questions_of(const ProcessSpec& spec);
+HostQuestions questions_of(const Spec& spec);
+HostQuestions questions_of(const Spec& spec, const PlanOptions& options);
 
 /// Adds to config.json what the caller's environment and the annotations ask for: sockets, a socket
 /// to notify by, groups to keep. Once, before make_plan.

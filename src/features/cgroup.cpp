@@ -116,20 +116,22 @@ Spec read(const spec::Reader& linux_object) {
 
 Plan plan(const Spec& spec, const Options& options, const Host& host) {
   if (options.disabled) return {};
-  if (options.systemd) {
-    throw Error(ErrorKind::unsupported, "the systemd cgroup driver is not in this version of tare",
-                "use the cgroupfs driver: leave --systemd-cgroup out");
-  }
-  const bool optional = options.rootless.value_or(host.rootless) && spec.path.empty();
+  // Who asks for systemd wants its scope; only a directory may be left out.
+  const bool optional =
+      options.rootless.value_or(host.rootless) && spec.path.empty() && !options.systemd;
   if (host.cgroup.mount_point.empty()) {
     if (optional) return {};
     throw field_error(ErrorKind::unsupported,
                       "cgroup v2 is mounted neither at /sys/fs/cgroup nor at "
                       "/sys/fs/cgroup/unified");
   }
-  Plan plan{.mount_point = host.cgroup.mount_point,
-            .path = decide_path(spec, options, host.cgroup),
-            .optional = optional};
+  Plan plan{.mount_point = host.cgroup.mount_point, .optional = optional};
+  if (options.systemd) {
+    plan.unit = systemd_unit::unit_of(spec.path, options.id, host);
+    plan.path = systemd_unit::path_of(plan.unit, host);
+    return plan;
+  }
+  plan.path = decide_path(spec, options, host.cgroup);
   if (plan.path == "/") {
     throw field_error(ErrorKind::spec,
                       fmt::format("config.json {}: \"{}\" names the whole tree, not a cgroup in it",
@@ -143,6 +145,10 @@ Created apply_in_parent(const Plan& plan) {
   return asked_by([] { return std::string(kField); }, [&] { return make(plan); });
 }
 
+sys::Fd open_in_parent(const Plan& plan) {
+  return sys::open_at(sys::FdRef::cwd(), plan.directory(), O_RDONLY | O_DIRECTORY);
+}
+
 void remove_made(const std::vector<std::string>& made) noexcept {
   for (std::size_t left = made.size(); left-- > 0;) {
     sys::try_remove_directory(sys::FdRef::cwd(), made[left]);
@@ -152,6 +158,11 @@ void remove_made(const std::vector<std::string>& made) noexcept {
 void explain(const Plan& plan, Explain& out) {
   if (!plan.enabled()) {
     out.add("cgroup", "no cgroup of its own: the container stays in the caller's");
+    return;
+  }
+  if (!plan.unit.name.empty()) {
+    out.add("cgroup", fmt::format("start init in the cgroup {} of its scope", plan.directory()),
+            std::string(kField));
     return;
   }
   out.add("cgroup",

@@ -1,6 +1,7 @@
 /// linux.cgroupsPath: which cgroup v2 directory is the container's (config-linux.md, "Control
 /// groups"). Made by the parent before init exists, which is cloned into it; killed, awaited and
-/// removed at delete (cgroup_lifecycle.cpp). The cgroupfs driver.
+/// removed at delete (cgroup_lifecycle.cpp). With the systemd driver, systemd makes it
+/// (cgroup_systemd).
 #pragma once
 
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "features/explain.hpp"
+#include "features/systemd_unit.hpp"
 #include "host/host.hpp"
 #include "spec/reader.hpp"
 #include "sys/fd.hpp"
@@ -21,13 +23,14 @@ struct Spec {
 struct Options {
   std::string id{};
   bool disabled = false;           ///< --cgroup-manager disabled: stay in the caller's cgroup
-  bool systemd = false;            ///< --systemd-cgroup: refused in plan() until the driver exists
+  bool systemd = false;            ///< --systemd-cgroup: cgroupsPath names a scope
   std::optional<bool> rootless{};  ///< --rootless; nullopt goes by who the caller is
 };
 
 struct Plan {
   std::string mount_point{};  ///< "/sys/fs/cgroup"
   std::string path{};         ///< "/a/b" below it; empty when cgroups are disabled
+  systemd_unit::Unit unit{};  ///< the scope whose cgroup it is; no name with the cgroupfs driver
   /// Rootless, and the config names no cgroup: the container stays in the caller's where the host
   /// has delegated none.
   bool optional = false;
@@ -39,8 +42,8 @@ struct Plan {
 
 /// Reads from the object `linux`. Throws Error(spec).
 Spec read(const spec::Reader& linux_object);
-/// Throws Error(spec) for a path that names the tree itself, Error(unsupported) without cgroup v2
-/// and for the systemd driver. `..` is taken by its text and never leaves the tree.
+/// Throws Error(spec) for a path that names the tree itself or no scope of systemd's,
+/// Error(unsupported) without cgroup v2. `..` is taken by its text and never leaves the tree.
 Plan plan(const Spec& spec, const Options& options, const Host& host);
 
 /// A cgroup that was made or taken over.
@@ -56,6 +59,8 @@ struct Created {
 /// frozen
 /// ("container's cgroup unexpectedly frozen"). Throws Error(state or system).
 Created apply_in_parent(const Plan& plan);
+/// Opens the cgroup that systemd has made for the plan's scope. Throws Error(system).
+sys::Fd open_in_parent(const Plan& plan);
 /// Removes directories that apply_in_parent has made, innermost first, as far as they are unused.
 void remove_made(const std::vector<std::string>& made) noexcept;
 

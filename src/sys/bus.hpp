@@ -1,0 +1,70 @@
+/// A connection to a D-Bus peer, by libdbus: to systemd's own socket, or to a message bus. Made by
+/// the parent, never in a process of a container, and only where the systemd driver needs it.
+///
+/// libdbus is linked as Debian's archive with the calls renamed that a static binary must not make
+/// (name services) or that need another answer here (bus_imports.cpp).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sys/bus_value.hpp"
+
+struct DBusConnection;
+
+namespace tare::sys {
+
+/// Whom a call is for, and which one.
+struct BusMethod {
+  std::string_view destination;  ///< "org.freedesktop.systemd1"
+  std::string_view path;         ///< "/org/freedesktop/systemd1"
+  std::string_view interface;    ///< "org.freedesktop.systemd1.Manager"
+  std::string_view name;         ///< "StartTransientUnit"
+};
+
+/// What came back: values, or the error of the peer.
+struct BusReply {
+  std::vector<BusValue> values{};
+  std::string error_name{};  ///< "org.freedesktop.systemd1.UnitExists"; empty where there is none
+  std::string error_text{};
+  bool failed() const noexcept { return !error_name.empty(); }
+};
+
+class Bus {
+ public:
+  enum class Kind {
+    peer,  ///< the other end is the service itself: nothing to introduce oneself to
+    bus,   ///< a message bus, which wants a Hello and delivers no signal that was not asked for
+  };
+
+  /// Connects to an address such as "unix:path=/run/systemd/private". Throws Error(system).
+  Bus(const std::string& address, Kind kind);
+
+  /// Calls and waits for the answer. Throws Error(system) where there is none within `timeout_ms`
+  /// or the connection breaks; an error that the peer answers with is in the reply.
+  BusReply call(const BusMethod& method, const std::vector<BusValue>& arguments, int timeout_ms);
+
+  /// Calls without wanting an answer, and returns when it is on its way. Best effort.
+  void post(const BusMethod& method, const std::vector<BusValue>& arguments) noexcept;
+
+  /// Asks a message bus for the signals of this rule; nothing to do at a peer, which sends all.
+  /// Throws Error(system).
+  void subscribe(const std::string& rule, int timeout_ms);
+
+  /// The arguments of the next signal of this name that has arrived or arrives in time; empty after
+  /// `timeout_ms`. Other signals that come meanwhile are dropped. Throws Error(system) where the
+  /// connection breaks.
+  std::vector<BusValue> next_signal(const char* interface, const char* name, int timeout_ms);
+
+ private:
+  struct Close {
+    void operator()(DBusConnection* connection) const noexcept;
+  };
+  std::unique_ptr<DBusConnection, Close> connection_;
+  Kind kind_;
+  std::string address_;
+};
+
+}  // namespace tare::sys
