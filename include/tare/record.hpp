@@ -33,6 +33,8 @@ struct ResctrlGroup {
   std::string monitoring{};  ///< of the monitoring group, removed at delete; or empty
   bool own = false;          ///< the class is the container's own: removed at delete
   bool operator==(const ResctrlGroup&) const = default;
+};
+
 /// The scope that systemd keeps the container in; no name with the cgroupfs driver.
 struct ScopeUnit {
   std::string name{};  ///< "tare-web.scope"

@@ -165,10 +165,9 @@ ProcessSpec read_process(const spec::Reader& process);
 void read_process_part(const spec::Reader& linux_object, ProcessSpec& spec);
 
 /// The facts that planning this Spec needs of the machine.
+HostQuestions questions_of(const Spec& spec, const PlanOptions& options);
 /// The same for a process alone.
 HostQuestions questions_of(const ProcessSpec& spec);
-HostQuestions questions_of(const Spec& spec);
-HostQuestions questions_of(const Spec& spec, const PlanOptions& options);
 
 /// Adds to config.json what the caller's environment and the annotations ask for: sockets, a socket
 /// to notify by, groups to keep. Once, before make_plan.

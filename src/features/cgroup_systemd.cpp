@@ -61,10 +61,6 @@ class Manager {
     return bus_.call(method_of(method), arguments, kTimeoutMs);
   }
 
-  void post(std::string_view method, const std::vector<BusValue>& arguments) {
-    bus_.post(method_of(method), arguments);
-  }
-
   void subscribe() { bus_.subscribe(kJobRule, kTimeoutMs); }
 
   // The result of the job that a reply names: "done" where it has succeeded.
@@ -82,7 +78,13 @@ class Manager {
     }
   }
 
-  void reset_failed() { post("ResetFailedUnit", {BusValue::string(unit_.name)}); }
+  // Nobody waits for the answer: one that has not failed is an error that means nothing.
+  void reset_failed() { bus_.post(method_of("ResetFailedUnit"), {BusValue::string(unit_.name)}); }
+
+  void abandon() {
+    bus_.post(method_of("StopUnit"), {BusValue::string(unit_.name), BusValue::string("replace")});
+    reset_failed();
+  }
 
  private:
   static sys::BusMethod method_of(std::string_view name) {
@@ -153,6 +155,15 @@ void check_place(const Plan& plan, pid_t pid) {
                                              plan.unit.name, where, plan.path));
 }
 
+void await_scope(Manager& manager, const Plan& plan, pid_t pid, const BusReply& started) {
+  const std::string result = manager.await_job(started);
+  if (result != "done") {
+    throw Error(ErrorKind::system, fmt::format("error creating systemd unit \"{}\": got \"{}\"",
+                                               plan.unit.name, result));
+  }
+  check_place(plan, pid);
+}
+
 }  // namespace
 
 Plan plan(const systemd_unit::Unit& unit, const std::string& path, const Context& context) {
@@ -188,14 +199,13 @@ void apply_in_parent(const Plan& plan, pid_t pid) {
                manager.subscribe();
                const BusReply reply = start(manager, plan, pid);
                if (reply.failed()) throw refused(plan.unit, "start", reply);
-               const std::string result = manager.await_job(reply);
-               if (result != "done") {
-                 manager.reset_failed();
-                 throw Error(ErrorKind::system,
-                             fmt::format("error creating systemd unit \"{}\": got \"{}\"",
-                                         plan.unit.name, result));
+               try {
+                 await_scope(manager, plan, pid, reply);
+               } catch (const Error&) {
+                 // There may be a scope of ours by now, and nobody else who would clear it.
+                 manager.abandon();
+                 throw;
                }
-               check_place(plan, pid);
              });
 }
 

@@ -42,7 +42,7 @@ Json linux_part() {
       {"namespaces", types},
       {"capabilities", capabilities::known_names()},
       {"cgroup",
-       {{"v1", false}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}}},
+       {{"v1", false}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
       {"seccomp", seccomp_part()},
       {"apparmor", {{"enabled", true}}},
       {"selinux", {{"enabled", true}}},

@@ -34,15 +34,23 @@ int join_and_clone(InitEnd& channel, std::uint64_t namespaces, const std::functi
 }  // namespace
 
 sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
-                                const std::function<int()>& body) {
+                                const std::function<int()>& body,
+                                const std::function<void(pid_t)>& place) {
   auto [near, far] = sys::socket_pair();
   ParentEnd from_joiner(std::move(near));
   InitEnd to_parent(std::move(far));
   // Its own channel: the child may speak on the other one before the joiner has told of it.
   const sys::Child joiner = sys::spawn({.cgroup = request.cgroup}, [&] {
+    from_joiner.close();
+    if (place) to_parent.expect(ToInit::proceed);
     return join_and_clone(to_parent, request.namespaces, join, body);
   });
   to_parent.close();
+  if (place) {
+    // A joiner that is never told to go on sees the other end closed, and ends by itself.
+    place(joiner.pid);
+    from_joiner.send(ToInit::proceed);
+  }
   // Its word is kept by the socket, so it can be reaped first, whatever that word is.
   sys::wait_for(joiner.pidfd);
   Request answer = from_joiner.receive();

@@ -5,6 +5,9 @@
 ///   parent ── clone3(new namespaces, into the cgroup) ──▶ process
 ///   parent ── clone3(into the cgroup) ──▶ joiner ── setns …, clone3(CLONE_PARENT, …) ──▶ process
 ///
+/// A joiner also stands for the process while systemd makes the scope that it is to be born in, as
+/// systemd makes none around nothing.
+///
 /// Either way the process is the parent's child, and the joiner is gone when this returns.
 #pragma once
 
@@ -18,9 +21,11 @@
 
 namespace tare::stages {
 
-/// Makes a child through a joiner: `join` runs in the joiner, `body` in the child.
-/// Throws what the joiner failed with.
+/// Makes a child through a joiner: `join` runs in the joiner, `body` in the child. `place`, where
+/// there is one, runs before both, here in the parent, with the joiner's pid: it puts the joiner
+/// where the child is to be born. Throws what `place` or the joiner failed with.
 sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
-                                const std::function<int()>& body);
+                                const std::function<int()>& body,
+                                const std::function<void(pid_t)>& place = {});
 
 }  // namespace tare::stages

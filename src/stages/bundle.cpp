@@ -56,7 +56,6 @@ Bundle load_bundle(const CreateRequest& request, bool list_ignored) {
   if (list_ignored) document.watch();
   Spec spec = read_spec(document.top());
   std::vector<std::string> ignored = document.ignored();
-  const Host host = probe_host(questions_of(spec));
   const PlanOptions options{.id = request.id,
                             .bundle = request.bundle,
                             .no_pivot = request.no_pivot,
@@ -67,6 +66,7 @@ Bundle load_bundle(const CreateRequest& request, bool list_ignored) {
                             .systemd_cgroup = request.global.systemd_cgroup,
                             .rootless = request.global.rootless,
                             .seccomp_receiver = request.seccomp_receiver};
+  const Host host = probe_host(questions_of(spec, options));
   add_from_caller(spec, host, options);
   return {
       .plan = make_plan(spec, host, options),

@@ -35,6 +35,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .rootfs = plan.rootfs.path,
       .boot_id = record.boot_id,
       .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
+      .scope = record.scope,
       .hooks = plan.hooks == hooks::Plan{} ? "" : hooks::to_json(plan.hooks),
       .process = bundle.process,
       .namespaces = plan.namespaces.all(),
@@ -59,6 +60,7 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
       .boot_id = sys::boot_id(),
       .owner = sys::own_user(),
       .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
+      .scope = {.name = plan.cgroup.unit.name, .user = plan.cgroup.unit.user},
       .namespaces = plan.namespaces.all(),
       .private_pids = plan.namespaces.creates(namespaces::Type::pid),
       .uid_map = id_map::to_text(plan.id_map.uids),
@@ -72,6 +74,11 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
   };
 }
 
+void limit_cgroup(const Plan& plan, sys::FdRef directory) {
+  cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, directory);
+  cgroup_devices::apply_in_parent(plan.cgroup_devices, directory);
+}
+
 // The cgroup with its limits and its device filter, complete before anything lives in it.
 sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
   if (!plan.cgroup.enabled()) return sys::Fd();
@@ -82,8 +89,7 @@ sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
     cgroup_delegation::undo(plan.cgroup_delegation, own);
     cgroup::remove_made(made);
   });
-  cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, created.directory);
-  cgroup_devices::apply_in_parent(plan.cgroup_devices, created.directory);
+  limit_cgroup(plan, created.directory);
   return std::move(created.directory);
 }
 
@@ -96,6 +102,18 @@ void make_resctrl_group(const Plan& plan, Made& made) {
   const ResctrlGroup& group = plan.intel_rdt.group;
   made.record.resctrl = group;
   made.record.resctrl.own = group.own && !groups.empty() && groups.front() == group.directory;
+}
+
+// The scope, around the process `pid`, which init will be born beside.
+void make_scope(const Plan& plan, Undo& undo, pid_t pid) {
+  cgroup_systemd::apply_in_parent(plan.cgroup_systemd, pid);
+  undo.add([&plan] {
+    cgroup::kill_all(plan.cgroup.directory());
+    cgroup::await_empty(plan.cgroup.directory(), kKillTimeoutMs);
+    cgroup_systemd::stop(plan.cgroup_systemd.unit);
+  });
+  const sys::Fd directory = cgroup::open_in_parent(plan.cgroup);
+  limit_cgroup(plan, directory);
 }
 
 InitTools open_tools(const CreateRequest& request, const Plan& plan, const Record& record,
@@ -133,11 +151,16 @@ sys::Child spawn_init(Made& made, InitTools& tools, const sys::Fd& cgroup) {
   sys::CloneRequest request{.namespaces =
                                 time_offsets::made_at_birth(plan.time_offsets, plan.namespaces)};
   if (cgroup) request.cgroup = cgroup.ref();
-  if (!plan.namespaces.needs_joiner()) {
+  const bool in_scope = plan.cgroup_systemd.enabled();
+  if (!plan.namespaces.needs_joiner() && !in_scope) {
     return sys::spawn(request, body);
   }
-  return spawn_through_joiner(
-      request, [&] { namespaces::join(std::exchange(tools.join, {})); }, body);
+  const auto join = [&] {
+    if (plan.namespaces.needs_joiner()) namespaces::join(std::exchange(tools.join, {}));
+  };
+  const auto place = [&](pid_t joiner) { make_scope(plan, made.undo, joiner); };
+  return spawn_through_joiner(request, join, body,
+                              in_scope ? std::function<void(pid_t)>(place) : nullptr);
 }
 
 // Answers what init asks for until it is ready. Everything that init may not do itself happens
@@ -265,9 +288,12 @@ std::string pidfd_receiver(const Record& record) {
 void make_init(Made& made, const CreateRequest& request, Start start, const state::Store& store,
                sys::Fd far) {
   const Plan& plan = made.bundle.plan;
-  const sys::Fd cgroup = make_cgroup(plan, made.undo);
-  // Rootless, and nothing is delegated: the container stays in the caller's cgroup.
-  if (!cgroup) made.record.cgroup_directory.clear();
+  sys::Fd cgroup;
+  if (!plan.cgroup_systemd.enabled()) {
+    cgroup = make_cgroup(plan, made.undo);
+    // Rootless, and nothing is delegated: the container stays in the caller's cgroup.
+    if (!cgroup) made.record.cgroup_directory.clear();
+  }
   make_resctrl_group(plan, made);
   start_gate::Gate gate;
   if (start == Start::later) gate = start_gate::make(made.directory.fd());

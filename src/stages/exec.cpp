@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "features/cgroup_systemd.hpp"
 #include "features/stdio.hpp"
 #include "stages/birth.hpp"
 #include "stages/create.hpp"
@@ -155,17 +156,26 @@ void enter_container(const ProcessPlan& plan, ExecTools& tools) {
   sys::set_dumpable(false);
 }
 
-sys::Child spawn_in(const sys::Fd& cgroup, const ProcessPlan& plan, ExecTools& tools,
+sys::Child spawn_in(const Place& place, const ProcessPlan& plan, ExecTools& tools,
                     ParentEnd& channel) {
+  const auto join = [&] {
+    channel.close();
+    enter_container(plan, tools);
+  };
+  const auto body = [&] { return exec_main(plan, tools); };
   sys::CloneRequest request;
-  if (cgroup) request.cgroup = cgroup.ref();
-  return spawn_through_joiner(
-      request,
-      [&] {
-        channel.close();
-        enter_container(plan, tools);
-      },
-      [&] { return exec_main(plan, tools); });
+  if (place.cgroup) request.cgroup = place.cgroup.ref();
+  try {
+    return spawn_through_joiner(request, join, body);
+  } catch (const Error& error) {
+    // A plain user may not move a process from a login's cgroup into one of the user's own systemd
+    // (cgroups(7), "Delegation containment"), but may have systemd do so.
+    const bool outside = error.errno_value() == EACCES || error.errno_value() == EPERM;
+    if (!place.scope.user || !outside) throw;
+  }
+  return spawn_through_joiner({}, join, body, [&](pid_t joiner) {
+    cgroup_systemd::attach({.name = place.scope.name, .user = true}, place.inner, joiner);
+  });
 }
 
 sys::Child spawn_process(const ExecRequest& request, const Record& record, const ProcessPlan& plan,
@@ -176,9 +186,9 @@ sys::Child spawn_process(const ExecRequest& request, const Record& record, const
     // A container that passes controllers on to cgroups of its own has no process in its own one,
     // and may not have (cgroup-v2.rst, "No Internal Process Constraint"). clone3 has done nothing.
     if (error.errno_value() != EBUSY || !request.cgroup.empty()) throw;
-    const sys::Fd cgroup = find_cgroup_of_init(record);
-    if (!cgroup) throw;
-    return spawn_in(cgroup, plan, tools, channel);
+    const Place place = find_cgroup_of_init(record);
+    if (!place.cgroup) throw;
+    return spawn_in(place, plan, tools, channel);
   }
 }
 

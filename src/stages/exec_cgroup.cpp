@@ -20,8 +20,8 @@ std::string delegated(const Record& record) {
 
 }  // namespace
 
-sys::Fd open_cgroup(const ExecRequest& request, const Record& record) {
-  if (record.cgroup_directory.empty()) return sys::Fd();
+Place open_cgroup(const ExecRequest& request, const Record& record) {
+  if (record.cgroup_directory.empty()) return {};
   const sys::Root root(
       sys::open_at(sys::FdRef::cwd(), record.cgroup_directory, O_PATH | O_DIRECTORY));
   std::string path = request.cgroup.empty() ? delegated(record) : request.cgroup;
@@ -37,17 +37,24 @@ sys::Fd open_cgroup(const ExecRequest& request, const Record& record) {
   if (("/" + path + "/").find("/../") != std::string::npos) {
     throw Error(ErrorKind::usage, fmt::format("--cgroup {} leaves the container's cgroup", path));
   }
+  path = sys::clean_path(path);
   return in_context([&] { return fmt::format("--cgroup \"{}\"", path); },
-                    [&] { return root.open(path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY); });
+                    [&] {
+                      return Place{.cgroup = root.open(path, O_RDONLY | O_DIRECTORY),
+                                   .scope = record.scope,
+                                   .inner = path};
+                    });
 }
 
-sys::Fd find_cgroup_of_init(const Record& record) {
+Place find_cgroup_of_init(const Record& record) {
   const std::string path = own_cgroup_of(
       sys::read_file(sys::FdRef::cwd(), fmt::format("/proc/{}/cgroup", record.init.pid)));
   const std::string directory = probe_host({}).cgroup.mount_point + path;
   // A container that may write to the whole tree could lead the process anywhere.
-  if (!directory.starts_with(record.cgroup_directory + "/")) return sys::Fd();
-  return sys::open_at(sys::FdRef::cwd(), directory, O_RDONLY | O_DIRECTORY);
+  if (!directory.starts_with(record.cgroup_directory + "/")) return {};
+  return {.cgroup = sys::open_at(sys::FdRef::cwd(), directory, O_RDONLY | O_DIRECTORY),
+          .scope = record.scope,
+          .inner = directory.substr(record.cgroup_directory.size())};
 }
 
 }  // namespace tare::stages

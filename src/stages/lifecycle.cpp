@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "features/cgroup.hpp"
+#include "features/cgroup_systemd.hpp"
 #include "features/hooks.hpp"
 #include "features/intel_rdt.hpp"
 #include "stages/notify.hpp"
@@ -89,6 +90,7 @@ Record record_from(const Intent& intent) {
           .rootfs = intent.rootfs,
           .boot_id = intent.boot_id,
           .cgroup_directory = intent.cgroup_directory,
+          .scope = intent.scope,
           .resctrl = intent.resctrl};
 }
 
@@ -136,6 +138,9 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
   const Record known = record ? *record : intent ? record_from(*intent) : Record{};
   if (is_of_this_boot(known)) {
     kill_and_await(record, known.cgroup_directory);
+    if (!known.scope.name.empty()) {
+      cgroup_systemd::stop({.name = known.scope.name, .user = known.scope.user});
+    }
     if (!known.cgroup_directory.empty()) cgroup::remove(known.cgroup_directory);
     intel_rdt::remove(known.resctrl);
   }

@@ -77,6 +77,10 @@ ResctrlGroup read_resctrl(const spec::Reader& object) {
           .own = object.at("own").boolean()};
 }
 
+ScopeUnit read_scope(const spec::Reader& object) {
+  return {.name = object.at("name").string(), .user = object.at("user").boolean()};
+}
+
 ordered_json shown(const State& state, const std::string& owner) {
   const Record& record = state.record;
   ordered_json out{
@@ -102,6 +106,7 @@ std::string to_json(const Intent& intent) {
       {"rootfs", intent.rootfs},
       {"bootId", intent.boot_id},
       {"cgroupDirectory", intent.cgroup_directory},
+      {"scope", {{"name", intent.scope.name}, {"user", intent.scope.user}}},
       {"hooks", intent.hooks},
       {"process", intent.process},
       {"namespaces", intent.namespaces},
@@ -129,6 +134,7 @@ std::string to_json(const Record& record) {
         {"pidfsInode", record.init.pidfs_inode},
         {"startTime", record.init.start_time}}},
       {"cgroupDirectory", record.cgroup_directory},
+      {"scope", {{"name", record.scope.name}, {"user", record.scope.user}}},
       {"namespaces", record.namespaces},
       {"privatePids", record.private_pids},
       {"uidMap", record.uid_map},
@@ -151,6 +157,7 @@ Intent intent_from_json(std::string_view text) {
         .rootfs = top.at("rootfs").string(),
         .boot_id = top.at("bootId").string(),
         .cgroup_directory = top.at("cgroupDirectory").string(),
+        .scope = read_scope(top.at("scope")),
         .hooks = top.at("hooks").string(),
         .process = top.at("process").string(),
         .namespaces = top.at("namespaces").integer<std::uint64_t>(),
@@ -177,6 +184,7 @@ Record record_from_json(std::string_view text) {
         .owner = top.at("owner").integer<uid_t>(),
         .init = read_init(top.at("init")),
         .cgroup_directory = top.at("cgroupDirectory").string(),
+        .scope = read_scope(top.at("scope")),
         .namespaces = top.at("namespaces").integer<std::uint64_t>(),
         .private_pids = top.at("privatePids").boolean(),
         .uid_map = top.at("uidMap").string(),

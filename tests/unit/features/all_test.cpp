@@ -247,12 +247,12 @@ TEST_CASE("a config without the object linux is read as one with an empty one", 
 
 TEST_CASE("the machine is asked only for what the config needs", "[all]") {
   json config = whole_config();
-  CHECK_FALSE(questions_of(read(config)).own_cgroup);
-  CHECK(questions_of(read(config)).controllers);
+  CHECK_FALSE(questions_of(read(config), {}).own_cgroup);
+  CHECK(questions_of(read(config), {}).controllers);
   config["linux"].erase("cgroupsPath");
   config["linux"].erase("resources");
-  CHECK(questions_of(read(config)).own_cgroup);
-  CHECK_FALSE(questions_of(read(config)).controllers);
+  CHECK(questions_of(read(config), {}).own_cgroup);
+  CHECK_FALSE(questions_of(read(config), {}).controllers);
 }
 
 TEST_CASE("every effect of a whole plan is explained, each by a feature and in words", "[all]") {

@@ -80,10 +80,12 @@ TEST_CASE("disabled means no cgroup, and nothing of the host or the path matters
   CHECK_FALSE(apply_in_parent(plan).directory);
 }
 
-TEST_CASE("the systemd driver is refused in words that name it", "[cgroup]") {
-  const Error error = plan_error({}, {.id = "web", .systemd = true}, {});
-  CHECK(error.kind() == ErrorKind::unsupported);
-  CHECK(error.message() == "the systemd cgroup driver is not in this version of tare");
+TEST_CASE("with systemd the cgroup is that of a scope", "[cgroup]") {
+  const Plan planned = plan({.path = "a.slice:libpod:web"}, {.id = "web", .systemd = true}, Host{});
+  CHECK(planned.unit == systemd_unit::Unit{.name = "libpod-web.scope", .slice = "a.slice"});
+  CHECK(planned.directory() == "/sys/fs/cgroup/a.slice/libpod-web.scope");
+  CHECK_FALSE(planned.optional);
+  CHECK_THROWS_AS(plan({.path = "/a/b"}, {.id = "web", .systemd = true}, Host{}), Error);
 }
 
 TEST_CASE("without cgroup v2 root is refused, and a plain user who names no cgroup goes without",

@@ -57,5 +57,5 @@ TEST_CASE("features document: what this version refuses it does not claim", "[fe
   CHECK(linux_part.at("netDevices").at("enabled") == true);
   CHECK(linux_part.at("cgroup").at("v2") == true);
   CHECK(linux_part.at("cgroup").at("v1") == false);
-  CHECK(linux_part.at("cgroup").at("systemd") == false);
+  CHECK(linux_part.at("cgroup").at("systemd") == true);
 }

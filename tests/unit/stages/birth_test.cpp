@@ -123,5 +123,33 @@ TEST_CASE("the process holds no end of the joiner's channel", "[birth]") {
   CHECK(sys::wait_for(child.pidfd).code <= 1);
 }
 
+TEST_CASE("the joiner is placed before it joins", "[birth]") {
+  sys::Pipe pipe = sys::make_pipe();
+  pid_t placed = 0;
+  const sys::Child child = spawn_through_joiner(
+      {}, [&] { sys::write_all(pipe.write_end, std::to_string(::getpid())); }, [] { return 0; },
+      [&](pid_t joiner) {
+        placed = joiner;
+        sys::write_all(pipe.write_end, "placed ");
+      });
+  sys::wait_for(child.pidfd);
+  std::array<char, 64> text{};
+  const std::size_t length = sys::read_some(pipe.read_end, text).value_or(0);
+  CHECK(std::string(text.data(), length) == "placed " + std::to_string(placed));
+}
+
+TEST_CASE("a joiner that cannot be placed makes nothing and ends", "[birth]") {
+  sys::Pipe pipe = sys::make_pipe();
+  CHECK_THROWS_WITH(spawn_through_joiner(
+                        {}, [&] { sys::write_all(pipe.write_end, "joined"); }, [] { return 0; },
+                        [](pid_t) { throw Error(ErrorKind::system, "no place"); }),
+                    "no place");
+  pipe.write_end.reset();
+  // The end of the pipe: the joiner held the last copy, and has written nothing.
+  std::array<char, 64> text{};
+  CHECK(sys::read_some(pipe.read_end, text).value_or(0) == 0);
+  ::waitpid(-1, nullptr, 0);
+}
+
 }  // namespace
 }  // namespace tare::stages
