@@ -57,6 +57,17 @@ void check_mount_namespace(const Plan& plan) {
               "add {\"type\": \"mount\"} to linux.namespaces");
 }
 
+// Not before the limits are known: they are properties of the scope, and in the units that systemd
+// keeps them in.
+void plan_systemd(const Spec& spec, const PlanOptions& options, Plan& plan) {
+  plan.cgroup_resources.writes = cgroup_systemd::rounded(std::move(plan.cgroup_resources.writes));
+  plan.cgroup_systemd = cgroup_systemd::plan(plan.cgroup.unit, plan.cgroup.path,
+                                             {.id = options.id,
+                                              .annotations = spec.annotations,
+                                              .resources = plan.cgroup_resources,
+                                              .devices = plan.cgroup_devices});
+}
+
 }  // namespace
 
 ProcessSpec read_process(const spec::Reader& process) {
@@ -160,14 +171,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
   plan.intel_rdt = intel_rdt::plan(spec.intel_rdt, options.id, host);
   plan.mount_label = selinux::plan_mount(spec.mount_label, host);
-  if (options.systemd_cgroup && plan.cgroup.enabled()) {
-    plan.cgroup_resources.writes = cgroup_systemd::rounded(std::move(plan.cgroup_resources.writes));
-    plan.cgroup_systemd = cgroup_systemd::plan(plan.cgroup.unit, plan.cgroup.path,
-                                               {.id = options.id,
-                                                .annotations = spec.annotations,
-                                                .resources = plan.cgroup_resources,
-                                                .devices = plan.cgroup_devices});
-  }
+  if (options.systemd_cgroup && plan.cgroup.enabled()) plan_systemd(spec, options, plan);
   plan.rootfs =
       rootfs::plan(spec.rootfs, {.bundle = options.bundle, .no_pivot = options.no_pivot}, host);
   plan.mounts =
