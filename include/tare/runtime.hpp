@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -80,6 +82,14 @@ struct UpdateRequest {
   std::string memory_bandwidth_schema{};
 };
 
+/// What is to be told of a container.
+struct EventsRequest {
+  GlobalOptions global{};
+  std::string id{};
+  std::int64_t interval_ns = 0;  ///< between two statistics; more than 0
+  bool stats_only = false;       ///< statistics once, at once, and nothing else
+};
+
 /// Makes the container; its process waits at the start gate.
 void create(const CreateRequest& request);
 /// Lets the process of a created container go, and runs the poststart hooks. With our own
@@ -117,6 +127,10 @@ struct Listing {
 Listing list(const GlobalOptions& global);
 /// The pids of the container's processes, as this process's pid namespace numbers them.
 std::vector<int> processes(const GlobalOptions& global, const std::string& id);
+/// Gives each event of a container that is not stopped, as one line of JSON with its newline:
+/// statistics of its cgroup, and kills by the OOM killer. Returns when the container ends, or after
+/// the statistics where those are all. Throws also what `give` throws.
+void events(const EventsRequest& request, const std::function<void(const std::string&)>& give);
 
 /// The plan for a bundle, as text or as JSON; nothing is touched and no privilege is needed.
 std::string explain(const CreateRequest& request, bool as_json);

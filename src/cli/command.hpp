@@ -42,6 +42,7 @@ inline constexpr std::size_t kAnyNumber = static_cast<std::size_t>(-1);
 
 extern const Command kCreate;
 extern const Command kDelete;
+extern const Command kEvents;
 extern const Command kExec;
 extern const Command kExplain;
 extern const Command kFeatures;

@@ -94,12 +94,6 @@ Record record_from(const Intent& intent) {
           .resctrl = intent.resctrl};
 }
 
-void require_cgroup(const Record& record, std::string_view command) {
-  if (!record.cgroup_directory.empty()) return;
-  throw Error(ErrorKind::unsupported,
-              fmt::format("{} needs a cgroup, and the container was made without one", command));
-}
-
 }  // namespace
 
 Record read_record(const state::ContainerDirectory& directory) {
@@ -121,6 +115,12 @@ Status observe(const state::ContainerDirectory& directory, const Record& record)
   if (!find_init(record)) return Status::stopped;
   if (is_paused(record)) return Status::paused;
   return start_gate::is_closed(directory.fd()) ? Status::created : Status::running;
+}
+
+void require_cgroup(const Record& record, std::string_view command) {
+  if (!record.cgroup_directory.empty()) return;
+  throw Error(ErrorKind::unsupported,
+              fmt::format("{} needs a cgroup, and the container was made without one", command));
 }
 
 void run_poststart(const state::ContainerDirectory& directory, const Record& record) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "state/store.hpp"
 #include "sys/fd.hpp"
@@ -26,6 +27,9 @@ bool is_paused(const Record& record);
 
 /// Where the container is in its life, by what the kernel says now.
 Status observe(const state::ContainerDirectory& directory, const Record& record);
+
+/// Throws Error(unsupported) that names the command unless the container has a cgroup.
+void require_cgroup(const Record& record, std::string_view command);
 
 /// Runs the poststart hooks. Throws what the first one failed with.
 void run_poststart(const state::ContainerDirectory& directory, const Record& record);

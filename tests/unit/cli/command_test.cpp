@@ -53,8 +53,8 @@ TEST_CASE("command: every command is found by its name and by no other", "[comma
     CHECK_FALSE(command->summary.empty());
   }
   CHECK(names == std::set<std::string_view>{"create", "start", "state", "kill", "delete", "run",
-                                            "exec", "list", "ps", "pause", "resume", "update",
-                                            "mounts", "spec", "features", "explain"});
+                                            "exec", "list", "ps", "events", "pause", "resume",
+                                            "update", "mounts", "spec", "features", "explain"});
   CHECK(find_command("frobnicate") == nullptr);
   CHECK(find_command("creat") == nullptr);
   CHECK(find_command("") == nullptr);
