@@ -52,19 +52,22 @@ Plan plan(const Spec& spec, const Host& host) {
 
 void apply(const Plan& plan, sys::FdRef procfs) {
   if (plan.profile.empty()) return;
-  asked_by([] { return kField; },
-           [&] {
-             in_context([] { return "apparmor failed to apply profile"; },
-                        [&] {
-                          const std::string value = "exec " + plan.profile;
-                          // The file of AppArmor's own is from Linux 5.8;
-                          // before, it shared one with SELinux.
-                          if (sys::write_own_attribute(procfs, "apparmor/exec", value)) return;
-                          if (sys::write_own_attribute(procfs, "exec", value)) return;
-                          throw Error(ErrorKind::unsupported,
-                                      "`/proc/thread-self/attr/exec`: this kernel has none");
-                        });
-           });
+  asked_by(
+      [] { return kField; },
+      [&] {
+        // The kernel's "no such file" is about the profile, so the profile is named.
+        in_context(
+            [&] { return fmt::format("apparmor failed to apply profile: \"{}\"", plan.profile); },
+            [&] {
+              const std::string value = "exec " + plan.profile;
+              // The file of AppArmor's own is from Linux 5.8;
+              // before, it shared one with SELinux.
+              if (sys::write_own_attribute(procfs, "apparmor/exec", value)) return;
+              if (sys::write_own_attribute(procfs, "exec", value)) return;
+              throw Error(ErrorKind::unsupported,
+                          "`/proc/thread-self/attr/exec`: this kernel has none");
+            });
+      });
 }
 
 void explain(const Plan& plan, Explain& out) {
