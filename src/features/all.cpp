@@ -46,6 +46,25 @@ scheduler::Context scheduler_context(const Spec& spec) {
           .forks_at_start = !spec.hooks.start_container.empty()};
 }
 
+// systemd is told of the limits too, so the two halves are planned together.
+void plan_cgroup(const Spec& spec, const Host& host, const PlanOptions& options, Plan& plan) {
+  plan.cgroup = cgroup::plan(spec.cgroup,
+                             {.id = options.id,
+                              .disabled = options.cgroup_disabled,
+                              .systemd = options.systemd_cgroup,
+                              .rootless = options.rootless},
+                             host);
+  plan.cgroup_resources = cgroup_resources::plan(spec.cgroup_resources, plan.cgroup, host);
+  plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
+  if (plan.cgroup.unit.name.empty()) return;
+  plan.cgroup_resources.writes = cgroup_systemd::rounded(std::move(plan.cgroup_resources.writes));
+  plan.cgroup_systemd = cgroup_systemd::plan(plan.cgroup.unit, plan.cgroup.path,
+                                             {.id = options.id,
+                                              .annotations = spec.annotations,
+                                              .resources = plan.cgroup_resources,
+                                              .devices = plan.cgroup_devices});
+}
+
 void check_mount_namespace(const Plan& plan) {
   if (plan.namespaces.has(namespaces::Type::mount)) return;
   const bool needs_none = plan.mounts.mounts.empty() && !plan.rootfs.readonly &&
@@ -55,17 +74,6 @@ void check_mount_namespace(const Plan& plan) {
               "config.json: mounts, a read-only root, maskedPaths and readonlyPaths need a private "
               "mount namespace",
               "add {\"type\": \"mount\"} to linux.namespaces");
-}
-
-// Not before the limits are known: they are properties of the scope, and in the units that systemd
-// keeps them in.
-void plan_systemd(const Spec& spec, const PlanOptions& options, Plan& plan) {
-  plan.cgroup_resources.writes = cgroup_systemd::rounded(std::move(plan.cgroup_resources.writes));
-  plan.cgroup_systemd = cgroup_systemd::plan(plan.cgroup.unit, plan.cgroup.path,
-                                             {.id = options.id,
-                                              .annotations = spec.annotations,
-                                              .resources = plan.cgroup_resources,
-                                              .devices = plan.cgroup_devices});
 }
 
 }  // namespace
@@ -161,17 +169,9 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   plan.namespaces = namespaces::plan(spec.namespaces, host);
   plan.notify_socket = notify_socket::plan(options.notify_directory, plan.namespaces);
   plan.id_map = id_map::plan(spec.id_map, plan.namespaces, host);
-  plan.cgroup = cgroup::plan(spec.cgroup,
-                             {.id = options.id,
-                              .disabled = options.cgroup_disabled,
-                              .systemd = options.systemd_cgroup,
-                              .rootless = options.rootless},
-                             host);
-  plan.cgroup_resources = cgroup_resources::plan(spec.cgroup_resources, plan.cgroup, host);
-  plan.cgroup_devices = cgroup_devices::plan(spec.cgroup_devices, host);
+  plan_cgroup(spec, host, options, plan);
   plan.intel_rdt = intel_rdt::plan(spec.intel_rdt, options.id, host);
   plan.mount_label = selinux::plan_mount(spec.mount_label, host);
-  if (options.systemd_cgroup && plan.cgroup.enabled()) plan_systemd(spec, options, plan);
   plan.rootfs =
       rootfs::plan(spec.rootfs, {.bundle = options.bundle, .no_pivot = options.no_pivot}, host);
   plan.mounts =

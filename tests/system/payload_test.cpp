@@ -92,7 +92,7 @@ std::string filter_against_mkdir() {
   const spec::Document document("config.json", R"({"seccomp": {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}})");
-  return seccomp::compile(seccomp::plan(seccomp::read(document.top()), Host{})).encode();
+  return seccomp::compile(seccomp::plan(seccomp::read(document.top(), {}), Host{})).encode();
 }
 
 TEST_CASE("a payload runs with the arguments, variables and directory of its plan", "[payload]") {

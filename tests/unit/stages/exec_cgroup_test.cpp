@@ -27,7 +27,7 @@ class Tree {
   std::string open(const std::string& flag) const {
     ExecRequest request;
     request.cgroup = flag;
-    return place_of(open_cgroup(request, record));
+    return place_of(open_cgroup(request, record).cgroup);
   }
   Record record{};
 
@@ -59,13 +59,13 @@ TEST_CASE("no --cgroup leads out of the container's cgroup", "[exec_cgroup]") {
 }
 
 TEST_CASE("a container without a cgroup has none for a process either", "[exec_cgroup]") {
-  CHECK_FALSE(open_cgroup({}, {}));
+  CHECK_FALSE(open_cgroup({}, {}).cgroup);
 }
 
 TEST_CASE("init's cgroup is followed below the container's own only", "[exec_cgroup]") {
   Tree tree;
   tree.record.init.pid = ::getpid();
-  CHECK_FALSE(find_cgroup_of_init(tree.record));
+  CHECK_FALSE(find_cgroup_of_init(tree.record).cgroup);
 }
 
 }  // namespace
