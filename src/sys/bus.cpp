@@ -166,13 +166,13 @@ void Bus::Close::operator()(DBusConnection* connection) const noexcept {
   dbus_connection_unref(connection);
 }
 
-Bus::Bus(const std::string& address, Kind kind) : kind_(kind), address_(address) {
+Bus::Bus(const std::string& address) : address_(address) {
   BusError error;
   connection_.reset(dbus_connection_open_private(address.c_str(), error.get()));
   if (!connection_) throw connection_error(address, error);
   // Or libdbus would end this process when the peer goes away.
   dbus_connection_set_exit_on_disconnect(connection_.get(), false);
-  if (kind == Kind::bus && !dbus_bus_register(connection_.get(), error.get())) {
+  if (!dbus_bus_register(connection_.get(), error.get())) {
     throw connection_error(address, error);
   }
 }
@@ -207,7 +207,6 @@ void Bus::post(const BusMethod& method, const std::vector<BusValue>& arguments) 
 }
 
 void Bus::subscribe(const std::string& rule, int timeout_ms) {
-  if (kind_ == Kind::peer) return;
   const BusReply reply = call({.destination = DBUS_SERVICE_DBUS,
                                .path = DBUS_PATH_DBUS,
                                .interface = DBUS_INTERFACE_DBUS,

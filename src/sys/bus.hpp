@@ -1,5 +1,5 @@
-/// A connection to a D-Bus peer, by libdbus: to systemd's own socket, or to a message bus. Made by
-/// the parent, never in a process of a container, and only where the systemd driver needs it.
+/// A connection to a message bus, by libdbus. Made by the parent, never in a process of a
+/// container, and only where the systemd driver needs it.
 ///
 /// libdbus is linked as Debian's archive with the calls renamed that a static binary must not make
 /// (name services) or that need another answer here (bus_imports.cpp).
@@ -34,13 +34,8 @@ struct BusReply {
 
 class Bus {
  public:
-  enum class Kind {
-    peer,  ///< the other end is the service itself: nothing to introduce oneself to
-    bus,   ///< a message bus, which wants a Hello and delivers no signal that was not asked for
-  };
-
-  /// Connects to an address such as "unix:path=/run/systemd/private". Throws Error(system).
-  Bus(const std::string& address, Kind kind);
+  /// Connects to an address such as "unix:path=/run/dbus/system_bus_socket". Throws Error(system).
+  explicit Bus(const std::string& address);
 
   /// Calls and waits for the answer. Throws Error(system) where there is none within `timeout_ms`
   /// or the connection breaks; an error that the peer answers with is in the reply.
@@ -49,8 +44,7 @@ class Bus {
   /// Calls without wanting an answer, and returns when it is on its way. Best effort.
   void post(const BusMethod& method, const std::vector<BusValue>& arguments) noexcept;
 
-  /// Asks a message bus for the signals of this rule; nothing to do at a peer, which sends all.
-  /// Throws Error(system).
+  /// Asks for the signals of this rule. Throws Error(system).
   void subscribe(const std::string& rule, int timeout_ms);
 
   /// The arguments of the next signal of this name that has arrived or arrives in time; empty after
@@ -63,7 +57,6 @@ class Bus {
     void operator()(DBusConnection* connection) const noexcept;
   };
   std::unique_ptr<DBusConnection, Close> connection_;
-  Kind kind_;
   std::string address_;
 };
 

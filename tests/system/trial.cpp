@@ -39,7 +39,7 @@ Plans make_plans(const Trial& trial) {
   } else {
     plans.devices.links = false;
   }
-  plans.masks = masked_paths::plan(masked_paths::read(linux_object), Host{});
+  plans.masks = masked_paths::plan(masked_paths::read(linux_object), {});
   return plans;
 }
 
