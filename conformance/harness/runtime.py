@@ -87,10 +87,13 @@ class Runtime:
         self.scratch = pathlib.Path(scratch)
         self.root = self.scratch / "state"
         self.kind = kind_of(binary)
+        self.wrapper = ()  # words that execute the binary somewhere else
+        self.globals = ()  # options that go before every command, beside --root
         self.caller = {}  # what makes every call one of another user's: user=, group= of Popen
 
     def argv(self, *args):
-        return [str(a) for a in (self.binary, "--root", self.root, *args)]
+        words = (*self.wrapper, self.binary, "--root", self.root, *self.globals, *args)
+        return [str(a) for a in words]
 
     def popen(self, *args, argv=None, env=None, stdin=None, stdout=None, stderr=None, **more):
         """Starts a call. stdin may be bytes; stdout and stderr go to files unless given."""

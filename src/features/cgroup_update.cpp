@@ -157,6 +157,12 @@ void apply(const std::vector<Step>& steps, const cgroup::Plan& cgroup, sys::FdRe
   }
 }
 
+std::vector<Write> old_writes(const std::vector<Step>& steps) {
+  std::vector<Write> writes;
+  for (const Step& step : steps) writes.push_back({.file = step.file, .value = step.undo});
+  return writes;
+}
+
 std::string revert(const std::vector<Step>& steps, sys::FdRef directory) {
   std::string failed;
   for (std::size_t left = steps.size(); left-- > 0;) {

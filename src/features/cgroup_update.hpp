@@ -33,6 +33,8 @@ std::vector<Step> prepare(const cgroup_resources::Plan& plan, const cgroup::Plan
 /// Writes all values; memory is squeezed below a lower limit first. A value that is refused undoes
 /// the ones before. Throws Error(system or state).
 void apply(const std::vector<Step>& steps, const cgroup::Plan& cgroup, sys::FdRef directory);
+/// What held before the steps, as writes. Pure.
+std::vector<cgroup_resources::Write> old_writes(const std::vector<Step>& steps);
 /// Undoes the steps, last first. Gives the files, in words, that did not take their old value.
 std::string revert(const std::vector<Step>& steps, sys::FdRef directory);
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "features/cgroup_devices.hpp"
+#include "features/cgroup_systemd.hpp"
 #include "features/cgroup_update.hpp"
 #include "features/intel_rdt.hpp"
 #include "stages/lifecycle.hpp"
@@ -72,11 +73,30 @@ cgroup::Plan cgroup_of(const Record& record, const Host& host) {
   return {.mount_point = mount_point, .path = record.cgroup_directory.substr(mount_point.size())};
 }
 
-// The cgroupfs driver: the one place that says how limits reach the kernel. What it has done is
-// undone by `undo`.
+// The scope's properties are changed after the kernel's files: what a limit below use needs is done
+// there, and systemd then finds nothing left to change. What it has done is undone by `undo`.
+void tell_systemd(const Record& record, const cgroup_resources::Plan& plan,
+                  const cgroup_devices::Plan& devices,
+                  const std::vector<cgroup_update::Step>& steps, Undo& undo) {
+  if (record.scope.name.empty()) return;
+  const systemd_unit::Unit unit{.name = record.scope.name, .user = record.scope.user};
+  std::vector<cgroup_systemd::Property> properties = cgroup_systemd::properties_of(plan.writes);
+  if (!devices.rules.empty() && !unit.user) {
+    for (cgroup_systemd::Property& property : cgroup_systemd::properties_of(devices)) {
+      properties.push_back(std::move(property));
+    }
+  }
+  cgroup_systemd::set_properties(unit, properties);
+  undo.add([unit, old = cgroup_update::old_writes(steps)] {
+    cgroup_systemd::set_properties(unit, cgroup_systemd::properties_of(old));
+  });
+}
+
+// The one place that says how limits reach the kernel. What it has done is undone by `undo`.
 void apply_limits(const UpdateSpec& spec, const Record& record, const Host& host, Undo& undo) {
   const cgroup::Plan cgroup = cgroup_of(record, host);
-  const cgroup_resources::Plan plan = cgroup_resources::plan(spec.resources, cgroup, host);
+  cgroup_resources::Plan plan = cgroup_resources::plan(spec.resources, cgroup, host);
+  if (!record.scope.name.empty()) plan.writes = cgroup_systemd::rounded(std::move(plan.writes));
   const cgroup_devices::Plan devices = cgroup_devices::plan(spec.devices, host);
   if (!cgroup.enabled()) {
     throw Error(ErrorKind::unsupported,
@@ -91,6 +111,8 @@ void apply_limits(const UpdateSpec& spec, const Record& record, const Host& host
     const sys::Fd again = sys::open_at(sys::FdRef::cwd(), path, O_RDONLY | O_DIRECTORY);
     cgroup_update::revert(steps, again);
   });
+  tell_systemd(record, plan, spec.devices.rules.empty() ? cgroup_devices::Plan{} : devices, steps,
+               undo);
   // Last of what may be refused: it needs no undoing then.
   if (!spec.devices.rules.empty()) cgroup_devices::replace_in_parent(devices, directory);
 }

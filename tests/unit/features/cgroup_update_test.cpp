@@ -72,5 +72,14 @@ TEST_CASE("what cannot be set back is named", "[cgroup_update]") {
   CHECK(scratch.read("pids.max") == "20");
 }
 
+TEST_CASE("what held before steps can be written again", "[cgroup_update]") {
+  const std::vector<Step> steps = {{.file = "pids.max", .value = "5", .undo = "max"},
+                                   {.file = "cpu.max", .value = "1 2", .undo = "max 100000"}};
+  const std::vector<cgroup_resources::Write> old = old_writes(steps);
+  REQUIRE(old.size() == 2);
+  CHECK(old[0] == cgroup_resources::Write{.file = "pids.max", .value = "max"});
+  CHECK(old[1] == cgroup_resources::Write{.file = "cpu.max", .value = "max 100000"});
+}
+
 }  // namespace
 }  // namespace tare::cgroup_update
