@@ -346,7 +346,7 @@ def type_params():
         yield pytest.param(dotted, wrong, id=type_id(dotted, wrong), marks=marks)
 
 
-@pytest.mark.parametrize("dotted, wrong", type_params())
+@pytest.mark.parametrize("dotted, wrong", list(type_params()))
 def test_a_value_of_the_wrong_type_is_refused(box, text_refused, dotted, wrong):
     box.set(dotted, wrong)
     text_refused(json.dumps(box.config))

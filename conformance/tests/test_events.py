@@ -145,7 +145,8 @@ def test_memory_is_what_the_cgroup_has(box):
     memory = stats(box)["memory"]
     assert memory["usage"]["limit"] == 64 * MIB
     assert 0 < memory["usage"]["usage"] < 64 * MIB
-    assert memory["raw"]["anon"] > 0 and "file" in memory["raw"]
+    # memory.stat is counted by each CPU for itself and added up later: it may still be all zeros.
+    assert {"anon", "file"} <= set(memory["raw"])
 
 
 @pytest.mark.needs_controller("memory")
