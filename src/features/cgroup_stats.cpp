@@ -60,6 +60,7 @@ Stall parse_stall(std::string_view words, std::string_view file) {
   return stall;
 }
 
+// nullopt where the controller is missing, or the kernel too old for this file.
 std::optional<std::uint64_t> find_number(sys::FdRef directory, const std::string& file) {
   const std::optional<std::string> text = sys::read_value(directory, file);
   if (!text) return std::nullopt;

@@ -23,6 +23,7 @@ void add_unless_empty(ordered_json& object, const char* key, ordered_json value)
   if (!value.empty()) object[key] = std::move(value);
 }
 
+// Of an amount without limit and any other the sum has none, and does not begin again at 0.
 std::uint64_t add_saturated(std::uint64_t left, std::uint64_t right) noexcept {
   return left > kNoLimit - right ? kNoLimit : left + right;
 }
@@ -70,11 +71,12 @@ ordered_json numbers_of(std::string_view list) {
     unsigned last = first;
     if (at < end && *at == '-') at = std::from_chars(at + 1, end, last).ptr;
     for (; first <= last && first <= kHighestCpu; ++first) numbers.push_back(first);
-    ++at;
+    if (at < end) ++at;
   }
   return numbers;
 }
 
+// runc tells of no CPUs with v2, though its schema has a place for them.
 ordered_json cpuset_of(const Stats& stats) {
   ordered_json out = ordered_json::object();
   add_unless_empty(out, "cpus", numbers_of(stats.cpus));
@@ -117,6 +119,7 @@ ordered_json of(const Memory& memory) {
   out["kernelTCP"] = of(Amount{});
   add_unless_empty(out, "raw", memory.raw);
   add_pressure(out, memory.pressure);
+  // After all that is runc's, so that who reads by position reads the same.
   out["swapOnly"] = of(memory.swap);
   return out;
 }

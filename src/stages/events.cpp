@@ -9,6 +9,8 @@
 #include <climits>
 
 #include "features/cgroup_stats.hpp"
+#include "features/intel_rdt_stats.hpp"
+#include "host/host.hpp"
 #include "stages/lifecycle.hpp"
 #include "state/store.hpp"
 #include "sys/cgroup_file.hpp"
@@ -25,9 +27,18 @@ Error not_running(const std::string& id) {
   return Error(ErrorKind::state, fmt::format("container with id {} is not running", id));
 }
 
-std::string stats_line(const std::string& id, sys::FdRef cgroup) {
-  return fmt::format("{{\"type\":\"stats\",\"id\":\"{}\",\"data\":{}}}\n", id,
-                     cgroup_stats::as_json(cgroup_stats::read(cgroup)));
+// What statistics are read from.
+struct Source {
+  const std::string& id;
+  sys::FdRef cgroup;
+  const ResctrlGroup& group;
+  ResctrlLayout resctrl{};
+};
+
+std::string stats_line(const Source& source) {
+  return fmt::format("{{\"type\":\"stats\",\"id\":\"{}\",\"data\":{}}}\n", source.id,
+                     cgroup_stats::as_json(cgroup_stats::read(source.cgroup),
+                                           intel_rdt_stats::as_json(source.group, source.resctrl)));
 }
 
 std::string oom_line(const std::string& id) {
@@ -88,18 +99,18 @@ class OomKills {
 
 // init's end is the container's, as for every other command; what else is in the cgroup is on its
 // way out then, or was left behind.
-void watch(const EventsRequest& request, sys::FdRef cgroup, sys::FdRef init,
+void watch(const Source& source, sys::FdRef init, std::chrono::nanoseconds interval,
            const std::function<void(const std::string&)>& give) {
-  OomKills kills(cgroup);
-  Ticker ticker{std::chrono::nanoseconds(request.interval_ns)};
+  OomKills kills(source.cgroup);
+  Ticker ticker(interval);
   for (;;) {
     std::array<pollfd, 2> watched = {
         {{.fd = init.number(), .events = POLLIN, .revents = 0}, kills.watch()}};
     sys::poll(watched, ticker.left_ms());
     // The kernel counts a kill before the process ends, so that of init itself is seen here.
-    if (kills.have_risen()) give(oom_line(request.id));
+    if (kills.have_risen()) give(oom_line(source.id));
     if (watched[0].revents != 0) return;
-    if (ticker.take()) give(stats_line(request.id, cgroup));
+    if (ticker.take()) give(stats_line(source));
   }
 }
 
@@ -113,17 +124,22 @@ void events(const EventsRequest& request, const std::function<void(const std::st
   if (request.interval_ns <= 0) {
     throw Error(ErrorKind::usage, "duration interval must be greater than 0");
   }
+  // Held from before anything is read: should the container end, its pid may be another's, but the
+  // pidfd is not, and its cgroup stays the one that was opened.
   const std::optional<sys::Fd> init = stages::find_init(record);
   if (!init) throw stages::not_running(request.id);
   stages::require_cgroup(record, "events");
   const std::optional<sys::Fd> cgroup =
       sys::find_directory(sys::FdRef::cwd(), record.cgroup_directory);
   if (!cgroup) throw stages::not_running(request.id);
+  stages::Source source{.id = record.id, .cgroup = *cgroup, .group = record.resctrl};
+  // Where it is mounted, a container without a group of it need not know.
+  if (!record.resctrl.directory.empty()) source.resctrl = probe_host({.resctrl = true}).resctrl;
   if (request.stats_only) {
-    give(stages::stats_line(request.id, *cgroup));
+    give(stages::stats_line(source));
     return;
   }
-  stages::watch(request, *cgroup, *init, give);
+  stages::watch(source, *init, std::chrono::nanoseconds(request.interval_ns), give);
 }
 
 }  // namespace tare
