@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from harness import events
+from harness import events, host
 
 pytestmark = [pytest.mark.row("events-command"), pytest.mark.peer(crun="has no such command")]
 
@@ -224,3 +224,36 @@ def test_a_process_that_was_added_and_killed_is_told_of_while_the_container_live
     assert box.status == "running"
     box.stop()
     watch.rest()
+
+
+@pytest.mark.guest("takes the memory controller away from a container")
+@pytest.mark.needs_controller("memory")
+@pytest.mark.tare("others are not asked how they wait")
+def test_without_the_controller_that_it_had_events_does_not_wait_in_circles(box):
+    box.set("linux.resources.memory", {"limit": 64 * MIB})
+    box.hold()
+    watch = Watch(box, "--interval", "1s")
+    watch.until('"usage":{"limit":67108864')
+    with open(f"/proc/{box.pid}/cgroup", encoding="utf-8") as file:
+        parent = host.CGROUPS / file.read().strip()[len("0::/") :] / ".."
+    control = parent / "cgroup.subtree_control"
+    had = control.read_text().split()
+    control.write_text("-memory")
+    watch.until('"usage":{"limit":0')
+    before = ticks_of(watch.call.pid)
+    for _ in range(3):
+        watch.until("\n")
+    used = ticks_of(watch.call.pid) - before
+    if "memory" in had:
+        control.write_text("+memory")
+    box.stop()
+    watch.rest()
+    # Half of what a processor has in three intervals.
+    assert used < 150
+
+
+def ticks_of(pid):
+    """The time that a process has used, in hundredths of a second."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

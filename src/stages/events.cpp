@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <climits>
+#include <utility>
 
 #include "features/cgroup_stats.hpp"
 #include "features/intel_rdt_stats.hpp"
@@ -71,30 +72,29 @@ class Ticker {
 // The kernel wakes up who polls that file when it has changed since it was last read here.
 class OomKills {
  public:
-  explicit OomKills(sys::FdRef cgroup)
-      : file_(sys::find_file(cgroup, "memory.events")), seen_(count()) {}
+  explicit OomKills(sys::FdRef cgroup) : file_(sys::find_file(cgroup, "memory.events")) {
+    have_risen();
+  }
   // Without the memory controller there is nothing to wait for.
   pollfd watch() const noexcept {
     return {.fd = file_ ? file_->number() : -1, .events = POLLPRI, .revents = 0};
   }
   bool have_risen() {
-    const std::uint64_t now = count();
-    const bool risen = now > seen_;
-    seen_ = std::max(seen_, now);
-    return risen;
+    const std::optional<std::string> text = file_ ? sys::read_value(*file_) : std::nullopt;
+    if (!text) {
+      // The controller was taken away: poll(2) would find that file ready for ever.
+      file_.reset();
+      return false;
+    }
+    const auto table = cgroup_stats::parse_table(*text, "memory.events");
+    const auto found = table.find("oom_kill");
+    const std::uint64_t now = found == table.end() ? 0 : found->second;
+    return now > std::exchange(seen_, now);
   }
 
  private:
-  std::uint64_t count() const {
-    const std::optional<std::string> text = file_ ? sys::read_value(*file_) : std::nullopt;
-    if (!text) return 0;
-    const auto table = cgroup_stats::parse_table(*text, "memory.events");
-    const auto found = table.find("oom_kill");
-    return found == table.end() ? 0 : found->second;
-  }
-
   std::optional<sys::Fd> file_;
-  std::uint64_t seen_;
+  std::uint64_t seen_ = 0;
 };
 
 // init's end is the container's, as for every other command; what else is in the cgroup is on its
