@@ -43,7 +43,9 @@ std::string inner_signature(const BusValue& value) {
 }
 
 int container_type(char letter) noexcept {
-  return letter == '(' ? DBUS_TYPE_STRUCT : letter == '{' ? DBUS_TYPE_DICT_ENTRY : letter;
+  return letter == '('   ? DBUS_TYPE_STRUCT
+         : letter == '{' ? DBUS_TYPE_DICT_ENTRY
+                         : static_cast<unsigned char>(letter);
 }
 
 void append_container(DBusMessageIter& to, const BusValue& value) {
@@ -81,7 +83,7 @@ void append_bits(DBusMessageIter& to, int type, std::uint64_t bits) {
 }
 
 void append(DBusMessageIter& to, const BusValue& value) {
-  const int type = value.signature.front();
+  const int type = static_cast<unsigned char>(value.signature.front());
   if (const auto* text = std::get_if<std::string>(&value.content)) {
     const char* const start = text->c_str();
     if (!dbus_message_iter_append_basic(&to, type, &start)) out_of_memory();

@@ -2,6 +2,7 @@
 
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -255,15 +256,19 @@ TEST_CASE("mounts: a remount of what is no mount is an error") {
   CHECK(trial.run(nothing).find("invalid argument") != std::string::npos);
 }
 
-TEST_CASE("mounts: without a cgroup namespace the container's own cgroup is bound") {
+TEST_CASE("mounts: without a cgroup namespace the host's whole tree is bound") {
   if (test::skip_unless_root()) return;
   const Trial trial{.mounts = entry("cgroup", "/m", R"("ro", "nosuid")"),
                     .namespaces = CLONE_NEWNS,
                     .cgroup = kSource,
-                    .prepare = [] { test::write(kSource + "/cgroup.procs", "ours"); }};
+                    .prepare = [] {
+                      // Where the trial's Host has its cgroup2 tree.
+                      ::mount("tmpfs", "/sys/fs/cgroup", "tmpfs", 0, nullptr);
+                      test::write("/sys/fs/cgroup/cgroup.procs", "all");
+                    }};
   CHECK(trial.run([](sys::FdRef proc) {
     return test::read("/m/cgroup.procs") + test::mounted(proc, "/m").options.substr(0, 11);
-  }) == "ours,ro,nosuid,");
+  }) == "all,ro,nosuid,");
 }
 
 TEST_CASE("mounts: what is in a user namespace is bound from where only the host's root may go") {
