@@ -39,6 +39,9 @@ class Error : public std::exception {
   /// Puts what was being done in front of what failed; called while the error unwinds.
   void add_context(std::string_view doing);
 
+  /// Puts what was found out about the cause behind what failed.
+  void add_cause(std::string_view cause);
+
   /// Names the field of config.json that asked for what failed, as a JSON pointer; the innermost
   /// name is kept.
   void set_field(std::string pointer);

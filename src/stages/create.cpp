@@ -9,6 +9,7 @@
 #include "stages/handover.hpp"
 #include "stages/init.hpp"
 #include "stages/lifecycle.hpp"
+#include "stages/limits.hpp"
 #include "state/record.hpp"
 #include "state/start_gate.hpp"
 #include "sys/clock.hpp"
@@ -299,7 +300,12 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
   if (start == Start::later) gate = start_gate::make(made.directory.fd());
   InitTools tools = open_tools(request, plan, made.record, std::move(far), std::move(gate));
   undo_hooks(made);
-  made.init = spawn_init(made, tools, cgroup);
+  try {
+    made.init = spawn_init(made, tools, cgroup);
+  } catch (Error& error) {
+    name_limit_of_clone(error, made.record.cgroup_directory, plan.namespaces.create);
+    throw;
+  }
   made.undo.add([&made] {
     sys::send_signal(made.init.pidfd, SIGKILL);
     sys::wait_for(made.init.pidfd);

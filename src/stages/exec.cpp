@@ -15,6 +15,7 @@
 #include "stages/foreground.hpp"
 #include "stages/handover.hpp"
 #include "stages/lifecycle.hpp"
+#include "stages/limits.hpp"
 #include "stages/payload.hpp"
 #include "stages/undo.hpp"
 #include "state/record.hpp"
@@ -182,7 +183,8 @@ sys::Child spawn_process(const ExecRequest& request, const Record& record, const
                          ExecTools& tools, ParentEnd& channel) {
   try {
     return spawn_in(open_cgroup(request, record), plan, tools, channel);
-  } catch (const Error& error) {
+  } catch (Error& error) {
+    name_limit_of_clone(error, record.cgroup_directory, 0);
     // A container that passes controllers on to cgroups of its own has no process in its own one,
     // and may not have (cgroup-v2.rst, "No Internal Process Constraint"). clone3 has done nothing.
     if (error.errno_value() != EBUSY || !request.cgroup.empty()) throw;

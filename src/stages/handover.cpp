@@ -6,6 +6,7 @@
 
 #include <charconv>
 
+#include "stages/limits.hpp"
 #include "sys/file.hpp"
 #include "sys/socket.hpp"
 
@@ -37,17 +38,6 @@ void write_pid_file(const std::string& path, pid_t pid, Undo& undo) {
   unfinished.commit();
   // Not before: until the rename, a file of that name is somebody else's.
   undo.add([path] { sys::remove_file(sys::FdRef::cwd(), path); });
-}
-
-// cgroup v2 counts the kills in memory.events: "oom_kill 1".
-bool was_out_of_memory(const std::string& cgroup_directory) {
-  if (cgroup_directory.empty()) return false;
-  const std::optional<sys::Fd> events =
-      sys::find_at(sys::FdRef::cwd(), cgroup_directory + "/memory.events", O_RDONLY);
-  if (!events) return false;
-  const std::string text = sys::read_all(*events);
-  const std::size_t at = text.find("\noom_kill ");
-  return at != std::string::npos && text[at + std::string_view("\noom_kill ").size()] != '0';
 }
 
 }  // namespace
@@ -100,7 +90,10 @@ InitProcess identity_of(const sys::Child& process) {
 Error death_of_init(const sys::Child& process, const std::string& cgroup_directory) {
   const sys::ExitStatus status = sys::wait_for(process.pidfd);
   if (status.signal == SIGKILL && was_out_of_memory(cgroup_directory)) {
-    return Error(ErrorKind::system, "container init was OOM-killed (memory limit too low?)");
+    Error error(ErrorKind::system, "container init was OOM-killed (memory limit too low?)");
+    const std::string limit = memory_limit_of(cgroup_directory);
+    if (!limit.empty()) error.add_cause(limit);
+    return error;
   }
   if (status.signal != 0) {
     return Error(ErrorKind::system,

@@ -81,6 +81,10 @@ void Error::add_context(std::string_view doing) {
   message_.insert(0, doing);
 }
 
+void Error::add_cause(std::string_view cause) {
+  message_.append(": ").append(cause);
+}
+
 void Error::set_field(std::string pointer) {
   if (field_.empty()) field_ = std::move(pointer);
 }
