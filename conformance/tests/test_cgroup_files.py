@@ -142,7 +142,8 @@ ROWS = {
     "hugepageLimits": "linux.resources.hugepageLimits",
     "unified": "linux.resources.unified",
 }
-PEERS = {}
+RESERVED = "limits what is used and not what is reserved"
+PEERS = {"huge pages": {"crun": RESERVED}}
 
 
 def table(peers, *without):
@@ -173,7 +174,7 @@ def update(box, *flags, resources=None):
     return box.runtime.call("update", "--resources", "-", box.id, stdin=text)
 
 
-UPDATE_PEERS = {}
+UPDATE_PEERS = {"huge pages": {"crun": RESERVED}}
 
 
 @pytest.mark.parametrize("name", table(UPDATE_PEERS, "pids of 0 before 1.3"))
@@ -198,7 +199,9 @@ FLAGS = {
     "--pids-limit 33": {"pids.max": "33"},
     "--blkio-weight 500": {"io.weight": "default 4950"},
 }
+BYTES = {"crun": "knows no suffixes, and takes 32M for 32"}
 FLAG_PEERS = {
+    **{flags: BYTES for flags in FLAGS if flags.startswith("--memory")},
     "--cpu-quota 20000 --cpu-burst 10000": {"crun": "has no such flag"},
     "--cpu-idle 1": {"crun": "has no such flag"},
 }
@@ -302,6 +305,7 @@ def test_a_limit_that_is_checked_is_refused_below_what_is_used(reader):
 
 
 @pytest.mark.row("linux.resources.pids")
+@pytest.mark.peer(crun="sets no limit then")
 def test_a_limit_of_0_processes_is_one_from_1_3_on(box):
     box.set("ociVersion", "1.3.0")
     box.set("linux.resources.pids", {"limit": 0})
