@@ -15,15 +15,14 @@ pytestmark = pytest.mark.guest("a service manager")
 # outside of cgroup namespaces sets the tree's options for everybody: the ones that systemd has given.
 CGROUPS = pathlib.Path("/proc/1/root/sys/fs/cgroup")
 OUTSIDE = ("nsenter", "-t", "1", "-C", "unshare", "-m", "/bin/sh", "-c")
-OPTIONS = "nsdelegate,memory_recursiveprot"
-OUTSIDE += (f'mount -t cgroup2 -o {OPTIONS} cgroup2 /sys/fs/cgroup; exec "$@"', "sh")
+OUTSIDE += ('mount -t cgroup2 -o "$0" cgroup2 /sys/fs/cgroup; exec "$@"',)
 SLICE = "tconf.slice"
 
 
 @pytest.fixture
 def scoped(box):
     """A box whose runtime leaves the cgroup to systemd, and the name of its unit."""
-    box.runtime.wrapper = OUTSIDE
+    box.runtime.wrapper = (*OUTSIDE, tree_options())
     box.runtime.globals = ("--systemd-cgroup",)
     box.set("linux.cgroupsPath", f"{SLICE}:tconf:{box.id}")
     box.unit = f"tconf-{box.id}.scope"
@@ -34,6 +33,11 @@ def scoped(box):
     left = systemctl("list-units", "--all", "--plain", "--no-legend", "tconf-*.scope").stdout
     assert left == "", "units left"
     systemctl("stop", SLICE)
+
+
+def tree_options():
+    with open("/proc/1/mountinfo", encoding="utf-8") as file:
+        return next(line.split()[-1] for line in file if " - cgroup2 " in line)
 
 
 def systemctl(*words):
@@ -182,6 +186,17 @@ def test_exec_is_in_the_scope(scoped):
     assert sorted(read_pids(scoped.place)) == sorted([str(scoped.pid), pid.read_text()])
     os.kill(int(pid.read_text()), signal.SIGKILL)
     events.reap(int(pid.read_text()))
+
+
+@pytest.mark.row("run.oci.systemd.subgroup")
+@pytest.mark.peer(runc="has no such annotation")
+def test_the_process_is_in_the_subgroup_of_the_scope_and_exec_too(scoped):
+    scoped.set("annotations", {"run.oci.systemd.subgroup": "payload"})
+    scoped.set("linux.resources.pids", {"limit": 20})
+    scoped.hold()
+    assert read_pids(scoped.place / "payload") == [str(scoped.pid)]
+    assert read(scoped, "pids.max") == "20"
+    scoped.exec("/bin/true").check()
 
 
 DEVICES = [

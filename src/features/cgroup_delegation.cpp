@@ -41,12 +41,12 @@ Error annotation_error(std::string text) {
 }
 
 std::string read_subgroup(const Context& context) {
-  const auto found = context.annotations.find(kAnnotation);
-  if (found == context.annotations.end() || found->second.empty()) return {};
-  if (("/" + found->second + "/").find("/../") != std::string::npos) {
-    throw annotation_error(fmt::format("invalid \"..\" component in \"{}\"", found->second));
+  const std::string given = subgroup_of(context.annotations, !context.cgroup.unit.name.empty());
+  if (given.empty()) return {};
+  if (("/" + given + "/").find("/../") != std::string::npos) {
+    throw annotation_error(fmt::format("invalid \"..\" component in \"{}\"", given));
   }
-  std::string path = sys::clean_path(found->second).substr(1);
+  std::string path = sys::clean_path(given).substr(1);
   if (path.empty()) throw annotation_error("it names no cgroup below the container's");
   if (!context.cgroup.enabled()) {
     throw annotation_error("the container has no cgroup of its own to delegate from");
@@ -92,6 +92,12 @@ void move_below(const Plan& plan, const sys::Fd& directory, const id_map::Plan& 
 }
 
 }  // namespace
+
+std::string subgroup_of(const std::map<std::string, std::string>& annotations, bool in_scope) {
+  auto found = annotations.find(kAnnotation);
+  if (found == annotations.end() && in_scope) found = annotations.find(kScopeAnnotation);
+  return found == annotations.end() ? "" : found->second;
+}
 
 Plan plan(const Context& context, const Host& host) {
   Plan plan{.subgroup = read_subgroup(context)};

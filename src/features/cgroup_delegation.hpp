@@ -21,6 +21,11 @@
 namespace tare::cgroup_delegation {
 
 inline constexpr const char* kAnnotation = "run.oci.delegate-cgroup";
+inline constexpr const char* kScopeAnnotation = "run.oci.systemd.subgroup";
+
+/// The cgroup below the container's that its annotations name, as they write it, or empty; in a
+/// scope of systemd's either annotation does. Pure.
+std::string subgroup_of(const std::map<std::string, std::string>& annotations, bool in_scope);
 
 struct Plan {
   /// Whose the container's cgroup becomes, as the container numbers users, as with runc: the user

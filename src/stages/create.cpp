@@ -106,15 +106,17 @@ void make_resctrl_group(const Plan& plan, Made& made) {
 }
 
 // The scope, around the process `pid`, which init will be born beside.
-void make_scope(const Plan& plan, Undo& undo, pid_t pid) {
+sys::Fd make_scope(const Plan& plan, Undo& undo, pid_t pid) {
   cgroup_systemd::apply_in_parent(plan.cgroup_systemd, pid);
   undo.add([&plan] {
     cgroup::kill_all(plan.cgroup.directory());
     cgroup::await_empty(plan.cgroup.directory(), kKillTimeoutMs);
+    cgroup_delegation::undo(plan.cgroup_delegation, plan.cgroup.directory());
     cgroup_systemd::stop(plan.cgroup_systemd.unit);
   });
-  const sys::Fd directory = cgroup::open_in_parent(plan.cgroup);
+  sys::Fd directory = cgroup::open_in_parent(plan.cgroup);
   limit_cgroup(plan, directory);
+  return directory;
 }
 
 InitTools open_tools(const CreateRequest& request, const Plan& plan, const Record& record,
@@ -142,7 +144,8 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
   return tools;
 }
 
-sys::Child spawn_init(Made& made, InitTools& tools, const sys::Fd& cgroup) {
+// `cgroup` is where init is born; with systemd it is made on the way.
+sys::Child spawn_init(Made& made, InitTools& tools, sys::Fd& cgroup) {
   const Plan& plan = made.bundle.plan;
   // With the parent's end open in init as well, init could never see that the parent is gone.
   const auto body = [&] {
@@ -159,7 +162,7 @@ sys::Child spawn_init(Made& made, InitTools& tools, const sys::Fd& cgroup) {
   const auto join = [&] {
     if (plan.namespaces.needs_joiner()) namespaces::join(std::exchange(tools.join, {}));
   };
-  const auto place = [&](pid_t joiner) { make_scope(plan, made.undo, joiner); };
+  const auto place = [&](pid_t joiner) { cgroup = make_scope(plan, made.undo, joiner); };
   return spawn_through_joiner(request, join, body,
                               in_scope ? std::function<void(pid_t)>(place) : nullptr);
 }

@@ -14,8 +14,7 @@ namespace {
 
 // Where create has put init: the container's own cgroup may hold no process then.
 std::string delegated(const Record& record) {
-  const auto found = record.annotations.find(cgroup_delegation::kAnnotation);
-  return found == record.annotations.end() ? "" : found->second;
+  return cgroup_delegation::subgroup_of(record.annotations, !record.scope.name.empty());
 }
 
 }  // namespace

@@ -92,5 +92,13 @@ TEST_CASE("what is delegated is explained, and nothing else", "[cgroup_delegatio
   CHECK(out.effects()[1].field == "/annotations/run.oci.delegate-cgroup");
 }
 
+TEST_CASE("the annotation of scopes counts in a scope only, and after the general one",
+          "[cgroup_delegation]") {
+  CHECK(subgroup_of({{kScopeAnnotation, "a"}}, true) == "a");
+  CHECK(subgroup_of({{kScopeAnnotation, "a"}}, false).empty());
+  CHECK(subgroup_of({{kScopeAnnotation, "a"}, {kAnnotation, "b"}}, true) == "b");
+  CHECK(subgroup_of({}, true).empty());
+}
+
 }  // namespace
 }  // namespace tare::cgroup_delegation
