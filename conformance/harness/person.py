@@ -72,8 +72,12 @@ class Person:
         """Runs the runtime as the user, with a --root at home."""
         return self.call(self.binary, "--root", self.directory / "state", *args)
 
-    def run(self, *flags, name="box"):
-        """`run FLAGS NAME` of the bundle as config says."""
+    def save(self):
+        """Writes config.json and makes all of it the user's."""
         (self.bundle / "config.json").write_text(json.dumps(self.config))
         subprocess.run(["chown", "-R", f"{self.uid}:{self.gid}", self.directory], check=True)
-        return self.runtime("run", "--bundle", self.bundle, *flags, name)
+
+    def run(self, *flags, name="box", options=()):
+        """`OPTIONS run FLAGS NAME` of the bundle as config says."""
+        self.save()
+        return self.runtime(*options, "run", "--bundle", self.bundle, *flags, name)
