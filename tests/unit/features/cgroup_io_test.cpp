@@ -2,25 +2,19 @@
 
 #include <catch2/catch.hpp>
 
+#include "resource_writes.hpp"
+
 namespace tare::cgroup_io {
 namespace {
 
 using cgroup_resources::Spec;
 
 Spec read_text(const std::string& resources) {
-  const spec::Document document("resources", resources);
-  Spec spec;
-  read(document.top(), spec);
-  return spec;
+  return test::read_resources(read, resources);
 }
 
-// "rdma.max=mlx5_1 hca_handle=1; ...": what would be written, in its order.
 std::string writes(const std::string& resources) {
-  std::string text;
-  for (const cgroup_resources::Write& write : read_text(resources).writes) {
-    text += (text.empty() ? "" : "; ") + write.file + "=" + write.value;
-  }
-  return text;
+  return test::resource_writes(read, resources);
 }
 
 TEST_CASE("a weight is written as it is for BFQ, and converted for io.weight", "[cgroup_io]") {
