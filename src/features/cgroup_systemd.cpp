@@ -68,16 +68,16 @@ class Manager {
   // The result of the job that a reply names: "done" where it has succeeded.
   std::string await_job(const BusReply& started) {
     const std::string job = started.values.empty() ? "" : started.values.front().text();
-    for (;;) {
-      // JobRemoved(u id, o job, s unit, s result)
-      const std::vector<BusValue> signal = bus_.next_signal(kManager, "JobRemoved", kTimeoutMs);
-      if (signal.empty()) {
-        throw Error(ErrorKind::system, fmt::format("systemd has not finished with {} in {} s",
-                                                   unit_.name, kTimeoutMs / 1000));
-      }
-      constexpr std::size_t kSize = 4;
-      if (signal.size() == kSize && signal[1].text() == job) return signal[kSize - 1].text();
-    }
+    // JobRemoved(u id, o job, s unit, s result)
+    constexpr std::size_t kSize = 4;
+    const auto is_ours = [&job](const std::vector<BusValue>& signal) {
+      return signal.size() == kSize && signal[1].text() == job;
+    };
+    const std::vector<BusValue> signal =
+        bus_.await_signal(kManager, "JobRemoved", is_ours, kTimeoutMs);
+    if (!signal.empty()) return signal[kSize - 1].text();
+    throw Error(ErrorKind::system, fmt::format("systemd has not finished with {} in {} s",
+                                               unit_.name, kTimeoutMs / 1000));
   }
 
   // Nobody waits for the answer: one that has not failed is an error that means nothing.

@@ -219,16 +219,17 @@ void Bus::subscribe(const std::string& rule, int timeout_ms) {
   }
 }
 
-std::vector<BusValue> Bus::next_signal(const char* interface, const char* name, int timeout_ms) {
+std::vector<BusValue> Bus::await_signal(const char* interface, const char* name,
+                                        const Wanted& wanted, int timeout_ms) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point end = Clock::now() + std::chrono::milliseconds(timeout_ms);
   for (;;) {
     while (true) {
       const Message message(dbus_connection_pop_message(connection_.get()), dbus_message_unref);
       if (!message) break;
-      if (dbus_message_is_signal(message.get(), interface, name)) {
-        return arguments_of(message.get());
-      }
+      if (!dbus_message_is_signal(message.get(), interface, name)) continue;
+      std::vector<BusValue> arguments = arguments_of(message.get());
+      if (wanted(arguments)) return arguments;
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
     if (left <= 0) return {};

@@ -5,6 +5,7 @@
 /// (name services) or that need another answer here (bus_imports.cpp).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,10 +48,12 @@ class Bus {
   /// Asks for the signals of this rule. Throws Error(system).
   void subscribe(const std::string& rule, int timeout_ms);
 
-  /// The arguments of the next signal of this name that has arrived or arrives in time; empty after
-  /// `timeout_ms`. Other signals that come meanwhile are dropped. Throws Error(system) where the
-  /// connection breaks.
-  std::vector<BusValue> next_signal(const char* interface, const char* name, int timeout_ms);
+  using Wanted = std::function<bool(const std::vector<BusValue>&)>;
+  /// The arguments of the first signal of this name that is `wanted` and has arrived or arrives in
+  /// time; empty after `timeout_ms`, however many others came. Those are dropped. Throws
+  /// Error(system) where the connection breaks.
+  std::vector<BusValue> await_signal(const char* interface, const char* name, const Wanted& wanted,
+                                     int timeout_ms);
 
  private:
   struct Close {
