@@ -97,7 +97,7 @@ std::string expand_slice(std::string_view slice) {
 }
 
 std::string path_of(const Unit& unit, const Host& host) {
-  const std::string inner = expand_slice(unit.slice) + "/" + unit.name;
+  std::string inner = expand_slice(unit.slice) + "/" + unit.name;
   if (!unit.user) return inner;
   const std::string manager = manager_of(host.cgroup.own);
   if (manager.empty()) {
