@@ -4,15 +4,15 @@
 #include <fmt/core.h>
 #include <signal.h>
 
-#include "features/cgroup.hpp"
 #include "stages/birth.hpp"
+#include "stages/claim.hpp"
+#include "stages/container_cgroup.hpp"
 #include "stages/handover.hpp"
 #include "stages/init.hpp"
 #include "stages/lifecycle.hpp"
 #include "stages/limits.hpp"
 #include "state/record.hpp"
 #include "state/start_gate.hpp"
-#include "sys/clock.hpp"
 #include "sys/credentials.hpp"
 #include "sys/file.hpp"
 #include "sys/signals.hpp"
@@ -21,103 +21,9 @@
 namespace tare::stages {
 namespace {
 
-// What is left of a killed container must be gone before its cgroup can be removed.
-constexpr int kKillTimeoutMs = 10'000;
-
 // Cgroups, pid files and, as init inherits it, the directories that set-up makes are for others to
 // read, whatever umask the caller has.
 constexpr mode_t kOwnUmask = 0022;
-
-Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Record& record) {
-  const Plan& plan = bundle.plan;
-  return {
-      .id = request.id,
-      .bundle = request.bundle,
-      .rootfs = plan.rootfs.path,
-      .boot_id = record.boot_id,
-      .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
-      .scope = record.scope,
-      .hooks = plan.hooks == hooks::Plan{} ? "" : hooks::to_json(plan.hooks),
-      .process = bundle.process,
-      .namespaces = plan.namespaces.all(),
-      .user_mapped = plan.namespaces.has(namespaces::Type::user),
-      .setgroups_denied = plan.id_map.deny_setgroups,
-      .linux_part = bundle.linux_part,
-      .keyring_kept = !plan.process.keyring.new_session,
-      .seccomp_listener = plan.seccomp.listener.path,
-      .seccomp_metadata = plan.seccomp.listener.metadata,
-      .resctrl = plan.intel_rdt.group,
-  };
-}
-
-Record record_of(const CreateRequest& request, const Bundle& bundle) {
-  const Plan& plan = bundle.plan;
-  return {
-      .id = request.id,
-      .oci_version = bundle.oci_version,
-      .bundle = request.bundle,
-      .rootfs = plan.rootfs.path,
-      .created = sys::now_rfc3339_nanoseconds(),
-      .boot_id = sys::boot_id(),
-      .owner = sys::own_user(),
-      .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
-      .scope = {.name = plan.cgroup.unit.name, .user = plan.cgroup.unit.user},
-      .namespaces = plan.namespaces.all(),
-      .private_pids = plan.namespaces.creates(namespaces::Type::pid),
-      .uid_map = id_map::to_text(plan.id_map.uids),
-      .gid_map = id_map::to_text(plan.id_map.gids),
-      .annotations = bundle.annotations,
-      .has_poststart = !plan.hooks.poststart.empty(),
-      .has_poststop = !plan.hooks.poststop.empty(),
-      .has_seccomp = plan.seccomp.enabled,
-      .memory_limit_bytes = plan.cgroup_resources.memory.limit_bytes,
-      .memory_swap_bytes = plan.cgroup_resources.memory.swap_bytes,
-  };
-}
-
-void limit_cgroup(const Plan& plan, sys::FdRef directory) {
-  cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, directory);
-  cgroup_devices::apply_in_parent(plan.cgroup_devices, directory);
-}
-
-// The cgroup with its limits and its device filter, complete before anything lives in it.
-sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
-  if (!plan.cgroup.enabled()) return sys::Fd();
-  cgroup::Created created = cgroup::apply_in_parent(plan.cgroup);
-  undo.add([&plan, made = created.made, own = plan.cgroup.directory()] {
-    cgroup::kill_all(own);
-    cgroup::await_empty(own, kKillTimeoutMs);
-    cgroup_delegation::undo(plan.cgroup_delegation, own);
-    cgroup::remove_made(made);
-  });
-  limit_cgroup(plan, created.directory);
-  return std::move(created.directory);
-}
-
-// Rootless, the group is not ours to make, and the error says so.
-void make_resctrl_group(const Plan& plan, Made& made) {
-  if (!plan.intel_rdt.enabled()) return;
-  const std::vector<std::string> groups = intel_rdt::apply_in_parent(plan.intel_rdt);
-  made.undo.add([groups] { cgroup::remove_made(groups); });
-  // What was there before is not the container's own.
-  const ResctrlGroup& group = plan.intel_rdt.group;
-  made.record.resctrl = group;
-  made.record.resctrl.own = group.own && !groups.empty() && groups.front() == group.directory;
-}
-
-// The scope, around the process `pid`, which init will be born beside.
-sys::Fd make_scope(const Plan& plan, Undo& undo, pid_t pid) {
-  cgroup_systemd::apply_in_parent(plan.cgroup_systemd, pid);
-  undo.add([&plan] {
-    cgroup::kill_all(plan.cgroup.directory());
-    cgroup::await_empty(plan.cgroup.directory(), kKillTimeoutMs);
-    cgroup_delegation::undo(plan.cgroup_delegation, plan.cgroup.directory());
-    cgroup_systemd::stop(plan.cgroup_systemd.unit);
-  });
-  sys::Fd directory = cgroup::open_in_parent(plan.cgroup);
-  limit_cgroup(plan, directory);
-  return directory;
-}
 
 InitTools open_tools(const CreateRequest& request, const Plan& plan, const Record& record,
                      sys::Fd channel, start_gate::Gate gate) {
@@ -298,7 +204,7 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
     // Rootless, and nothing is delegated: the container stays in the caller's cgroup.
     if (!cgroup) made.record.cgroup_directory.clear();
   }
-  make_resctrl_group(plan, made);
+  make_resctrl_group(plan, made.record, made.undo);
   start_gate::Gate gate;
   if (start == Start::later) gate = start_gate::make(made.directory.fd());
   InitTools tools = open_tools(request, plan, made.record, std::move(far), std::move(gate));

@@ -1,0 +1,18 @@
+/// What is written down of a container before anything of it exists, by create, run and restore:
+/// the record, which the stages complete as they go, and the intent, which never changes.
+#pragma once
+
+#include "stages/bundle.hpp"
+#include "tare/record.hpp"
+#include "tare/runtime.hpp"
+
+namespace tare::stages {
+
+/// What is known of the container before it has a process. Throws Error(system) where the kernel
+/// does not tell which boot this is.
+Record record_of(const CreateRequest& request, const Bundle& bundle);
+
+/// Enough to undo all that follows, and what later commands need of the config.
+Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Record& record);
+
+}  // namespace tare::stages
