@@ -29,6 +29,9 @@ def pytest_addoption(parser):
     group.addoption(
         "--for-guest", metavar="FILE", help="only what is marked for the guest, or listed in FILE"
     )
+    group.addoption(
+        "--on-machine", action="store_true", help="without mounts and cgroups of the suite's own"
+    )
     group.addoption("--keep-going-dirty", action="store_true", help="do not fail tests that leak")
 
 
@@ -41,7 +44,8 @@ def pytest_configure(config):
             pytest.exit(f"no runtime at {runtime}: build it or name one with --runtime", 3)
         # An end by SIGTERM is to clear up like one by ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        config.scratch = pathlib.Path(sandbox.enter())
+        enter = sandbox.stay if config.getoption("--on-machine") else sandbox.enter
+        config.scratch = pathlib.Path(enter())
     config.option.runtime = runtime
     config.pluginmanager.register(Report(kind_of(runtime), config.getoption("--results")))
     lists = [config.getoption(name) for name in ("--list-skipped", "--for-guest")]

@@ -8,6 +8,7 @@ import atexit
 import ctypes
 import os
 import pathlib
+import shutil
 import tempfile
 
 from harness.host import CGROUPS, HOME, LIBC, kill_cgroups
@@ -50,6 +51,16 @@ def enter():
     # Orphans of the runtime become our children, as they become a containerd shim's.
     must(LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become a subreaper")
     atexit.register(leave_scratch, scratch)
+    return scratch
+
+
+def stay():
+    """For what is to use the service manager of a machine that can be had for itself: no place of
+    our own but the scratch directory, which is on a disk."""
+    scratch = tempfile.mkdtemp(prefix=f"tconf.{os.getpid()}.", dir="/var/tmp")
+    os.chmod(scratch, 0o755)
+    must(LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become a subreaper")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     return scratch
 
 

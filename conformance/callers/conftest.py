@@ -1,0 +1,74 @@
+"""The callers as fixtures: each with a storage of its own that holds the one image."""
+
+import pytest
+
+from drive import image
+from drive.containerd import CONTAINERD, Containerd
+from drive.place import Person
+from drive.podman import PODMAN, Podman
+from harness import events, sandbox
+
+# Who calls podman, and by which manager of cgroups. Only the guest has a service manager, and a user.
+MODES = [("root", "cgroupfs")]
+if events.IN_GUEST:
+    MODES += [("root", "systemd"), ("user", "systemd"), ("user", "cgroupfs")]
+
+
+@pytest.fixture(scope="session")
+def archive(scratch, template):
+    """The image, as a file that every caller can load."""
+    rootfs = scratch / "image"
+    rootfs.mkdir()
+    template.fill(rootfs)
+    return image.write(scratch / "image.tar", rootfs)
+
+
+@pytest.fixture(scope="session")
+def own_run(pytestconfig):
+    """A /run of the suite's own, where callers and runtimes keep what is theirs; a machine that
+    was made for the suite has one already."""
+    if not pytestconfig.getoption("--on-machine"):
+        sandbox.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+
+
+@pytest.fixture(scope="session", params=MODES, ids=["-".join(mode) for mode in MODES])
+def podman_storage(request, scratch, archive, binary, own_run):
+    if not PODMAN:
+        pytest.skip("no podman")
+    name, cgroups = request.param
+    made = Podman(scratch / f"podman-{name}-{cgroups}", binary, Person(name), cgroups)
+    made.load(archive)
+    yield made
+    made.leave()
+
+
+@pytest.fixture
+def podman(podman_storage):
+    """podman, as each of the MODES; nothing of it may be left after the test."""
+    yield podman_storage
+    assert podman_storage.clear() == []
+
+
+@pytest.fixture
+def held(podman):
+    """podman with a container named `held` that waits for SIGTERM."""
+    podman.hold()
+    return podman
+
+
+@pytest.fixture(scope="session")
+def containerd_storage(scratch, archive, binary, own_run):
+    if not CONTAINERD:
+        pytest.skip("no containerd")
+    made = Containerd(scratch / "containerd", binary)
+    made.begin()
+    made.load(archive)
+    yield made
+    made.leave()
+
+
+@pytest.fixture
+def containerd(containerd_storage):
+    """containerd and ctr; nothing of a container may be left after the test."""
+    yield containerd_storage
+    assert containerd_storage.clear() == []

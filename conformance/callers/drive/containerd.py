@@ -1,0 +1,145 @@
+"""containerd with the runc shim, on which ctr calls the runtime under test."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+from drive import image, place
+from harness import events, host
+from harness.runtime import ENVIRONMENT, Runtime
+
+CONTAINERD = shutil.which("containerd", path="/usr/bin:/usr/local/bin")
+
+# What README.md says, for a containerd whose directories and socket are all its own.
+CONF = """\
+version = 2
+root = "{directory}/root"
+state = "{directory}/state"
+oom_score = 0
+disabled_plugins = [{disabled}]
+[grpc]
+address = "{socket}"
+[ttrpc]
+address = "{socket}.ttrpc"
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "overlayfs"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{kind}]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{kind}.options]
+BinaryName = "{binary}"
+"""
+
+
+class Containerd:
+    """The daemon, and calls of ctr."""
+
+    def __init__(self, directory, binary, disabled=("io.containerd.grpc.v1.cri",)):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir()
+        (self.directory / "calls").mkdir()
+        self.runtime = Runtime(binary, self.directory / "calls")
+        self.socket = f"{self.directory}/s"
+        self.daemon = None
+        # Every container of ctr has a share of the processor, where there is a controller or not.
+        self.flags = [] if "cpu" in place.controllers() else ["--cpu-shares", "0"]
+        (self.directory / "config.toml").write_text(
+            CONF.format(
+                directory=self.directory,
+                socket=self.socket,
+                kind=self.runtime.kind,
+                binary=binary,
+                disabled=", ".join(f'"{name}"' for name in disabled),
+            )
+        )
+
+    def begin(self):
+        """Starts the daemon; returns when it answers."""
+        log = open(self.directory / "log", "ab")
+        with log:
+            self.daemon = subprocess.Popen(
+                [CONTAINERD, "--config", self.directory / "config.toml"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=ENVIRONMENT,
+                start_new_session=True,  # containers outlive it
+            )
+        place.until(lambda: self("version").code == 0, "answer of containerd")
+
+    def end(self):
+        """Ends the daemon alone."""
+        self.daemon.terminate()
+        self.daemon.wait(2 * events.patience)
+
+    def popen(self, *args, **more):
+        words = ["ctr", "--address", self.socket, "--namespace", "tconf"]
+        return self.runtime.popen(argv=[*words, *args], cwd="/", **more)
+
+    def __call__(self, *args, **more):
+        return self.popen(*args, **more).wait(6 * events.patience)
+
+    def words(self, name, *args, flags=(), more=()):
+        """`ctr run FLAGS IMAGE NAME args...`"""
+        own = ["--runc-binary", self.runtime.binary, *self.flags, *flags]
+        return ["run", *more, *own, image.NAME, name, *args]
+
+    def run(self, *args, flags=(), name="box", **more):
+        return self(*self.words(name, *args, flags=flags, more=["--rm"]), **more)
+
+    def sh(self, script, flags=()):
+        """What a shell script in a container says, that is to end well."""
+        return self.run("/bin/sh", "-c", script, flags=flags).check().out
+
+    def hold(self, name="held", flags=()):
+        """A container that waits for SIGTERM."""
+        self(*self.words(name, "/probe", "hold", flags=flags, more=["--detach"])).check()
+
+    def exec(self, name, *args, flags=(), **more):
+        return self("tasks", "exec", "--exec-id", f"x{os.urandom(4).hex()}", *flags, name, *args, **more)
+
+    def status(self, name):
+        """What containerd says of a task: RUNNING, STOPPED, PAUSED; empty when there is none."""
+        for line in self("tasks", "list").check().out.splitlines()[1:]:
+            words = line.split()
+            if words[0] == name:
+                return words[2]
+        return ""
+
+    def pid(self, name):
+        for line in self("tasks", "list").check().out.splitlines()[1:]:
+            words = line.split()
+            if words[0] == name:
+                return int(words[1])
+        return None
+
+    def load(self, archive):
+        self("images", "import", archive).check()
+
+    def remove(self, name):
+        """Kills what runs, and removes the container."""
+        self("tasks", "delete", "--force", name)
+        self("containers", "delete", name)
+
+    def clear(self):
+        """Removes all containers, and says what stays behind."""
+        for name in self("containers", "list", "--quiet").out.split():
+            self.remove(name)
+        shims = place.processes_with(self.socket)
+        place.await_ends([pid for pid in shims if pid != self.daemon.pid])
+        state = pathlib.Path("/run/containerd/runc/tconf")
+        left = [str(path) for path in state.glob("*") if path.name not in host.CACHES]
+        tree = host.CGROUPS / "tconf"
+        if tree.exists():
+            left += [str(path) for path in tree.iterdir() if path.is_dir()]
+            if not left:
+                tree.rmdir()
+        return left
+
+    def leave(self):
+        self("images", "remove", "--sync", image.NAME)
+        self.end()
+        place.await_ends(place.processes_with(str(self.directory)))
+        host.unmount_below(self.directory)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree("/run/containerd/runc/tconf", ignore_errors=True)

@@ -1,0 +1,85 @@
+"""podman: what a user gets wrong is said in the words of podman, with podman's exit status."""
+
+import pytest
+
+from drive import image, place
+
+pytestmark = place.KNOWN
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "words"),
+    [
+        ("nonesuch", 127, 'executable file `nonesuch` not found in $PATH|"nonesuch": executable file not found'),
+        ("/nonexistent", 127, "no such file or directory"),
+        ("/etc/notes", 126, "permission denied"),
+        ("/etc", 126, "permission denied|is a directory"),
+    ],
+)
+def test_run_of_what_cannot_be_run(podman, program, code, words):
+    call = podman.run(program).fails(code)
+    assert any(word in call.err.lower() for word in words.lower().split("|")), call.err
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [("nonesuch", 127), ("/nonexistent", 127), ("/etc/notes", 126), ("/etc", 126)],
+)
+def test_exec_of_what_cannot_be_run(held, program, code):
+    call = held("exec", "held", program).fails(code)
+    assert "OCI" in call.err or "not found" in call.err
+
+
+@pytest.mark.peer(runc="starts the container, whose init then says it", crun="as runc")
+def test_a_missing_interpreter_is_said_before_anything_runs(held):
+    call = held.run("/bin/orphan")
+    assert call.code in (126, 127) and "/bin/interpreter" in call.err, call
+    call = held("exec", "held", "/bin/orphan").fails(127)
+    assert "/bin/interpreter" in call.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--cap-add nonesuch", "CAP_NONESUCH"),
+        ("--security-opt seccomp=/nonexistent", "/nonexistent"),
+        ("--volume /nonexistent:/data", "/nonexistent"),
+        ("--device /dev/nonexistent", "/dev/nonexistent"),
+        ("--user nonesuch", "nonesuch"),
+        ("--pid container:nonesuch", "nonesuch"),
+        ("--sysctl kernel.nonesuch=1", "nonesuch"),
+        ("--workdir /etc/notes", "/etc/notes"),
+        ("--memory 1k", "memory"),
+        ("--ulimit nonesuch=1", "nonesuch"),
+        ("--security-opt apparmor=nonesuch", "nonesuch"),
+    ],
+)
+def test_a_flag_that_cannot_be_had_is_refused_by_its_value(podman, flags, words):
+    call = podman.run("/bin/true", flags=flags.split())
+    assert call.code in (125, 126, 127), call
+    assert words in call.err, call.err
+
+
+def test_a_file_cannot_be_mounted_on_a_directory(podman):
+    source = podman.directory / "tmp/file"
+    source.write_text("")
+    podman.person.own(source)
+    call = podman.run("/bin/true", flags=["--volume", f"{source}:/etc"])
+    assert call.code in (126, 127) and "not a directory" in call.err.lower(), call
+
+
+def test_a_second_container_of_a_name_is_refused(held):
+    call = held("run", "--name", "held", image.NAME, "/bin/true").fails(125)
+    assert 'name "held" is' in call.err
+
+
+def test_exec_in_what_has_ended_is_refused(held):
+    held("stop", "--time", "8", "held").check()
+    call = held("exec", "held", "/bin/true").fails(255)
+    assert "can only create exec sessions on running containers" in call.err
+
+
+def test_nothing_is_left_of_what_could_not_start(podman):
+    podman.run("/nonexistent").fails(127)
+    assert podman("ps", "--all", "--quiet").check().out == ""
+    assert podman.left() == []
