@@ -4,6 +4,7 @@ import pytest
 
 from drive import image
 from drive.containerd import CONTAINERD, Containerd
+from drive.docker import DOCKERD, Docker
 from drive.place import Person
 from drive.podman import PODMAN, Podman
 from harness import events, sandbox
@@ -72,3 +73,21 @@ def containerd(containerd_storage):
     """containerd and ctr; nothing of a container may be left after the test."""
     yield containerd_storage
     assert containerd_storage.clear() == []
+
+
+@pytest.fixture(scope="session")
+def docker_storage(scratch, archive, binary, own_run):
+    if not DOCKERD:
+        pytest.skip("no dockerd")
+    made = Docker(scratch / "docker", binary, "cgroupfs")
+    made.begin()
+    made.load(archive)
+    yield made
+    made.leave()
+
+
+@pytest.fixture
+def docker(docker_storage):
+    """dockerd and docker; nothing of a container may be left after the test."""
+    yield docker_storage
+    assert docker_storage.clear() == []

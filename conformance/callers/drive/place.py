@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pwd
+import shutil
 import subprocess
 import time
 
@@ -62,9 +63,9 @@ def processes_with(text):
     return found
 
 
-def until(true, what):
+def until(true, what, times=2):
     """Asks again and again, where a program tells of itself only when it is asked."""
-    deadline = time.monotonic() + 2 * events.patience
+    deadline = time.monotonic() + times * events.patience
     while not true():
         assert time.monotonic() < deadline, f"no {what}"
 
@@ -84,3 +85,16 @@ def controllers():
 def cgroups_named(*patterns):
     """The cgroups of the machine, or of the suite's own tree, whose name matches one."""
     return [str(path) for pattern in patterns for path in host.CGROUPS.rglob(pattern)]
+
+
+def program(name):
+    """Where a program is, or None."""
+    return shutil.which(name, path=ENVIRONMENT["PATH"])
+
+
+def has_every_capability():
+    """Whether root has all that the kernel knows; in some containers it has not."""
+    last = int(pathlib.Path("/proc/sys/kernel/cap_last_cap").read_text())
+    status = pathlib.Path("/proc/self/status").read_text()
+    ours = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
+    return int(ours.split()[1], 16) == (2 << last) - 1
