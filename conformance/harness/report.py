@@ -14,6 +14,7 @@ class Report:
         self.kind, self.path = kind, path
         self.outcomes, self.reasons = {}, {}
         self.rows = {}
+        self.figures = []
 
     def pytest_collection_modifyitems(self, items):
         known = set(fields.all_rows())
@@ -45,10 +46,17 @@ class Report:
             self.reasons[name] = report.longrepr[2].removeprefix("Skipped: ")
         else:
             outcome = "pass"
+        if report.when == "call":
+            self.figures += report.user_properties
         # setup and teardown pass unseen; a failed one spoils the test.
         if report.when == "call" or outcome not in ("pass", "stale"):
             if self.outcomes.get(name) not in ("fail", "known"):
                 self.outcomes[name] = outcome
+
+    def pytest_terminal_summary(self, terminalreporter):
+        """What tests have measured, by record_property."""
+        for name, text in self.figures:
+            terminalreporter.write_line(f"figure: {name}: {text}")
 
     def found(self):
         """All that `run` wants to know of a session."""

@@ -67,7 +67,7 @@ void set_attributes(const ProcessPlan& plan) {
 std::optional<seccomp::Filter> receive_filter(const ProcessPlan& plan, const InitEnd& channel) {
   if (!plan.has_seccomp) return std::nullopt;
   channel.send(FromInit::need_filter);
-  return seccomp::Filter::decode(channel.expect(ToInit::filter));
+  return seccomp::Filter::decode(channel.expect_text(ToInit::filter));
 }
 
 enum class LoadAt { never, before_user, before_gate, last };

@@ -58,8 +58,16 @@ void InitEnd::send_failure(const Error& error) const noexcept {
   }
 }
 
-std::string InitEnd::expect(ToInit kind) const {
-  const std::string bytes = sys::read_message(socket_, kMaxMessage);
+void InitEnd::expect(ToInit kind) const {
+  take(kind, 1);
+}
+
+std::string InitEnd::expect_text(ToInit kind) const {
+  return take(kind, kMaxMessage);
+}
+
+std::string InitEnd::take(ToInit kind, std::size_t limit) const {
+  const std::string bytes = sys::read_message(socket_, limit);
   if (bytes.empty()) sys::exit_now(1);
   if (bytes[0] != static_cast<char>(kind)) {
     throw Error(ErrorKind::internal, "the parent sent a message out of order");

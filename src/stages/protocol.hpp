@@ -89,12 +89,16 @@ class InitEnd {
   void send(FromInit kind, std::string_view text, sys::FdRef attached) const;
   /// Best effort, for the last message of a process that has failed.
   void send_failure(const Error& error) const noexcept;
-  /// Waits for this answer and gives its text. Leaves the process at once if the parent is gone:
+  /// Waits for this answer, which has no text. Leaves the process at once if the parent is gone:
   /// what it had begun is then for `delete` to clear, and a process that nobody awaits must not go
   /// on.
-  std::string expect(ToInit kind) const;
+  void expect(ToInit kind) const;
+  /// As expect, and gives the text.
+  std::string expect_text(ToInit kind) const;
 
  private:
+  std::string take(ToInit kind, std::size_t limit) const;
+
   sys::Fd socket_;
 };
 

@@ -8,12 +8,21 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "sys/describe.hpp"
 #include "sys/file.hpp"
 
 namespace tare::sys {
 namespace {
+
+// Not a string of that size, which would be filled with zeros: most messages are of one byte, and a
+// page that is never touched is never charged to the container.
+using Room = std::unique_ptr<char[]>;
+
+Room make_room(std::size_t limit) {
+  return std::make_unique_for_overwrite<char[]>(limit);
+}
 
 using ControlBuffer = std::array<char, CMSG_SPACE(sizeof(int))>;
 
@@ -133,8 +142,8 @@ void send_stream(FdRef socket, std::string_view bytes, FdRef attached) {
 
 Message receive_message(FdRef socket, std::size_t limit) {
   Message out;
-  out.bytes.resize(limit);
-  iovec part{.iov_base = out.bytes.data(), .iov_len = limit};
+  const Room room = make_room(limit);
+  iovec part{.iov_base = room.get(), .iov_len = limit};
   alignas(cmsghdr) ControlBuffer control{};
   msghdr message{};
   message.msg_iov = &part;
@@ -152,19 +161,18 @@ Message receive_message(FdRef socket, std::size_t limit) {
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     raise(EMSGSIZE, "recvmsg {}", describe(socket));
   }
-  out.bytes.resize(static_cast<std::size_t>(got));
+  out.bytes.assign(room.get(), static_cast<std::size_t>(got));
   return out;
 }
 
 std::string read_message(FdRef socket, std::size_t limit) {
-  std::string bytes(limit, '\0');
+  const Room room = make_room(limit);
   ssize_t got = -1;
-  while ((got = ::read(socket.number(), bytes.data(), limit)) < 0) {
+  while ((got = ::read(socket.number(), room.get(), limit)) < 0) {
     if (errno == ECONNRESET) return {};
     if (errno != EINTR) raise(errno, "read {}", describe(socket));
   }
-  bytes.resize(static_cast<std::size_t>(got));
-  return bytes;
+  return {room.get(), static_cast<std::size_t>(got)};
 }
 
 }  // namespace tare::sys
