@@ -97,3 +97,23 @@ def test_a_full_disk_is_told_with_the_file_that_did_not_fit(box):
         assert box.runtime.ids() == []
     finally:
         host.unmount_below(root)
+
+
+@TARE
+@pytest.mark.guest("needs the memory controller, and an OOM kill")
+@pytest.mark.parametrize("how", ["run", "run --detach", "start"])
+def test_too_little_memory_for_execve_is_told_with_its_limit(box, how):
+    """Past the start gate: execve copies the arguments, which are charged to the container."""
+    box.set("linux.cgroupsPath", "/tight")
+    limit = 768 << 10
+    box.set("linux.resources.memory", {"limit": limit})
+    box.args("/bin/true", *["x" * (100 << 10)] * 15)
+    if how == "start":
+        box.create().check()
+        said = box.start().fails().said
+        assert box.status == "stopped"
+    else:
+        said = box.run(*how.split()[1:]).fails().said
+        assert box.state is None
+    assert "container init was OOM-killed (memory limit too low?)" in said
+    assert f"memory.max of {CGROUPS / 'tight'} is {limit}" in said

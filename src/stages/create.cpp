@@ -273,7 +273,10 @@ void proceed(Made& made, Start start) {
   made.channel.send(ToInit::proceed);
   if (start == Start::later) return;
   in_context([] { return "unable to start container process"; },
-             [&] { return made.channel.receive(); });
+             [&] {
+               made.channel.receive();
+               check_executed(made.record.init, made.record.cgroup_directory);
+             });
 }
 
 }  // namespace tare::stages

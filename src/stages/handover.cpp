@@ -40,6 +40,14 @@ void write_pid_file(const std::string& path, pid_t pid, Undo& undo) {
   undo.add([path] { sys::remove_file(sys::FdRef::cwd(), path); });
 }
 
+// The words of runc.
+Error out_of_memory(const std::string& cgroup_directory) {
+  Error error(ErrorKind::system, "container init was OOM-killed (memory limit too low?)");
+  const std::string limit = memory_limit_of(cgroup_directory);
+  if (!limit.empty()) error.add_cause(limit);
+  return error;
+}
+
 }  // namespace
 
 void check_console(bool terminal, bool has_socket, bool detached) {
@@ -87,13 +95,20 @@ InitProcess identity_of(const sys::Child& process) {
       .pid = process.pid, .pidfs_inode = identity.pidfs_inode, .start_time = identity.start_time};
 }
 
+void check_executed(const InitProcess& init, const std::string& cgroup_directory) {
+  if (sys::has_executed(init.pid)) return;
+  const std::optional<sys::Fd> pidfd = sys::open_pidfd(init.pid);
+  if (!pidfd) return;
+  const sys::ProcessIdentity found = sys::identify(init.pid, *pidfd);
+  // Its parent may have reaped it meanwhile, and the pid may be that of another.
+  if (found.pidfs_inode != init.pidfs_inode || found.start_time != init.start_time) return;
+  if (was_out_of_memory(cgroup_directory)) throw out_of_memory(cgroup_directory);
+}
+
 Error death_of_init(const sys::Child& process, const std::string& cgroup_directory) {
   const sys::ExitStatus status = sys::wait_for(process.pidfd);
   if (status.signal == SIGKILL && was_out_of_memory(cgroup_directory)) {
-    Error error(ErrorKind::system, "container init was OOM-killed (memory limit too low?)");
-    const std::string limit = memory_limit_of(cgroup_directory);
-    if (!limit.empty()) error.add_cause(limit);
-    return error;
+    return out_of_memory(cgroup_directory);
   }
   if (status.signal != 0) {
     return Error(ErrorKind::system,

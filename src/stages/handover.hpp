@@ -30,6 +30,11 @@ void hand_over_listener(const sys::Child& process, const std::string& number,
 /// What tells this process from a later one with its pid.
 InitProcess identity_of(const sys::Child& process);
 
+/// Called once init has left the start gate: throws Error(system) if it was killed for want of
+/// memory before it had executed the payload. Silent where that cannot be told any more, as init's
+/// parent has reaped it.
+void check_executed(const InitProcess& init, const std::string& cgroup_directory);
+
 /// Reaps a process that closed its channel without a word, and says why it died: the memory limit
 /// of its cgroup, a signal, or an exit.
 Error death_of_init(const sys::Child& process, const std::string& cgroup_directory);

@@ -9,6 +9,7 @@
 #include "features/cgroup_systemd.hpp"
 #include "features/hooks.hpp"
 #include "features/intel_rdt.hpp"
+#include "stages/handover.hpp"
 #include "stages/notify.hpp"
 #include "state/record.hpp"
 #include "state/start_gate.hpp"
@@ -172,6 +173,7 @@ void start(const GlobalOptions& global, const std::string& id, const std::string
   if (!start_gate::open_and_await(directory.fd())) {
     throw wrong_state("cannot start a container that has stopped");
   }
+  stages::check_executed(record.init, record.cgroup_directory);
   if (record.has_poststart) {
     try {
       stages::run_poststart(directory, record);

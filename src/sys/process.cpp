@@ -37,9 +37,13 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return out;
 }
 
-// Field 22 of /proc/PID/stat; nullopt when there is no such process any more. The name in field 2
+constexpr int kFlagsField = 9;  // of /proc/PID/stat, as proc(5) counts them
+constexpr int kStartTimeField = 22;
+constexpr std::uint64_t kForkNoExec = 0x40;  // PF_FORKNOEXEC, linux/sched.h
+
+// A number of /proc/PID/stat; nullopt when there is no such process any more. The name in field 2
 // may hold anything, so count from the last ')'.
-std::optional<std::uint64_t> find_start_time(pid_t pid) {
+std::optional<std::uint64_t> find_stat(pid_t pid, int wanted) {
   const std::optional<Fd> file = find_at(FdRef::cwd(), fmt::format("/proc/{}/stat", pid), O_RDONLY);
   if (!file) return std::nullopt;
   std::string text;
@@ -51,12 +55,17 @@ std::optional<std::uint64_t> find_start_time(pid_t pid) {
     throw;
   }
   std::size_t at = text.rfind(')');
-  for (int field = 2; field < 22 && at != std::string::npos; ++field) at = text.find(' ', at + 1);
-  std::uint64_t ticks = 0;
+  for (int field = 2; field < wanted && at != std::string::npos; ++field)
+    at = text.find(' ', at + 1);
+  std::uint64_t value = 0;
   if (at != std::string::npos) {
-    std::from_chars(text.data() + at + 1, text.data() + text.size(), ticks);
+    std::from_chars(text.data() + at + 1, text.data() + text.size(), value);
   }
-  return ticks;
+  return value;
+}
+
+std::optional<std::uint64_t> find_start_time(pid_t pid) {
+  return find_stat(pid, kStartTimeField);
 }
 
 }  // namespace
@@ -139,6 +148,12 @@ Fd copy_descriptor(FdRef pidfd, int number) {
 
 bool has_ended(FdRef pidfd) {
   return await_end(pidfd, 0);
+}
+
+bool has_executed(pid_t pid) {
+  // execve clears the flag before it closes descriptors, and a dead process keeps its flags until
+  // it is reaped: so whoever has seen a descriptor close reads what has closed it.
+  return (find_stat(pid, kFlagsField).value_or(0) & kForkNoExec) == 0;
 }
 
 bool await_end(FdRef pidfd, int timeout_ms) {

@@ -81,6 +81,10 @@ std::optional<Fd> open_pidfd(pid_t pid);
 /// True when the process behind the pidfd has ended (it may still be a zombie).
 bool has_ended(FdRef pidfd);
 
+/// False for a process, living or dead, that is still the copy of the one that forked it: execve
+/// has not succeeded in it. True also where nothing is known of it any more. Throws Error(system).
+bool has_executed(pid_t pid);
+
 /// Waits until the process behind the pidfd has ended, without reaping it; false after
 /// `timeout_ms`.
 bool await_end(FdRef pidfd, int timeout_ms);

@@ -217,6 +217,31 @@ TEST_CASE("a cgroup that is gone tells of no memory", "[handover]") {
         "the container's init was killed by signal 9");
 }
 
+TEST_CASE("a death for want of memory is told of a process that has not executed", "[handover]") {
+  const Scratch scratch;
+  scratch.write("memory.events", "oom_kill 1\n");
+  const bool executes = GENERATE(false, true);
+  const sys::Child child = sys::spawn({}, [&] {
+    if (executes) sys::execute("/bin/true", {"true"}, {});
+    return ::raise(SIGKILL);
+  });
+  InitProcess init = identity_of(child);
+  sys::await_end(child.pidfd, -1);
+  CHECK(sys::has_executed(child.pid) == executes);
+  if (executes) {
+    CHECK_NOTHROW(check_executed(init, scratch.path()));
+  } else {
+    CHECK_THROWS_WITH(check_executed(init, scratch.path()),
+                      Catch::StartsWith("container init was OOM-killed"));
+    CHECK_NOTHROW(check_executed(init, "/no/such/cgroup"));
+    // The pid is another's by now.
+    ++init.pidfs_inode;
+    CHECK_NOTHROW(check_executed(init, scratch.path()));
+  }
+  sys::wait_for(child.pidfd);
+  CHECK(sys::has_executed(child.pid));
+}
+
 TEST_CASE("a listener is fetched from the process and sent with the state", "[handover]") {
   const Scratch scratch;
   const std::string path = scratch.path("agent");
