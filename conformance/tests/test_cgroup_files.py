@@ -313,6 +313,20 @@ def test_a_limit_of_0_processes_is_one_from_1_3_on(box):
     assert files_of(box, ["pids.max"]) == {"pids.max": "1"}
 
 
+@pytest.mark.row("linux.resources.pids")
+@pytest.mark.peer(crun="lifts the limit then", runc="before 1.4 it takes 0 for nothing given")
+@pytest.mark.parametrize("version", ["1.0.2", "1.3.0"])
+@pytest.mark.parametrize("how", ["--pids-limit", "--resources"])
+def test_an_update_to_0_processes_is_a_limit_of_one_whatever_the_version(box, version, how):
+    """Where a config before 1.3 means no limit by 0 when the container is made."""
+    box.set("ociVersion", version)
+    box.set("linux.resources.pids", {"limit": 5})
+    box.hold()
+    flags, resources = ([how, "0"], None) if how == "--pids-limit" else ([], {"pids": {"limit": 0}})
+    update(box, *flags, resources=resources).check()
+    assert files_of(box, ["pids.max"]) == {"pids.max": "1"}
+
+
 @pytest.fixture
 def bfq():
     """The disk under the scheduler that knows weights."""

@@ -55,6 +55,9 @@ void refuse_what_has_no_effect(const std::vector<cgroup_resources::Ignored>& ign
 UpdateSpec read_update(const UpdateRequest& request, const Record& record) {
   const spec::Document document(request.source, request.resources);
   const spec::Reader resources = document.top();
+  // An update has no version of its own, and who asks for one says -1 where no limit is meant
+  // (Docker turns its own 0 into that): so 0 is a limit whatever the container's config is, as with
+  // runc.
   UpdateSpec spec{.resources = cgroup_resources::read_resources(
                       resources, cgroup_resources::ZeroPids::limit, base_of(record)),
                   .devices = cgroup_devices::read_resources(resources)};
