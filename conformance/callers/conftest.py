@@ -2,8 +2,8 @@
 
 import pytest
 
-from drive import image
-from drive.containerd import CONTAINERD, Containerd
+from drive import cri, image
+from drive.containerd import CONTAINERD, KUBELET, Containerd
 from drive.docker import DOCKERD, Docker
 from drive.place import Person
 from drive.podman import PODMAN, Podman
@@ -73,6 +73,24 @@ def containerd(containerd_storage):
     """containerd and ctr; nothing of a container may be left after the test."""
     yield containerd_storage
     assert containerd_storage.clear() == []
+
+
+@pytest.fixture(scope="session")
+def containerd_cri(scratch, archive, binary, own_run):
+    """containerd with kubelet's interface, `cri`, and a directory for `logs`."""
+    if not CONTAINERD:
+        pytest.skip("no containerd")
+    if not cri.grpc:
+        pytest.skip("no python3-grpcio")
+    made = Containerd(scratch / "cri", binary, KUBELET)
+    made.begin()
+    made.load(archive)
+    made.logs = made.directory / "logs"
+    made.logs.mkdir()
+    made.cri = cri.Cri(made.socket, made.runtime.kind)
+    yield made
+    made.cri.channel.close()
+    made.leave()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from harness.runtime import ENVIRONMENT, Runtime
 
 CONTAINERD = shutil.which("containerd", path="/usr/bin:/usr/local/bin")
 
+KUBELET = "k8s.io"  # the namespace of what comes by the CRI
 # What README.md says, for a containerd whose directories and socket are all its own.
 CONF = """\
 version = 2
@@ -22,8 +23,12 @@ disabled_plugins = [{disabled}]
 address = "{socket}"
 [ttrpc]
 address = "{socket}.ttrpc"
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "{pause}"
+{poor}
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "overlayfs"
+default_runtime_name = "{kind}"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{kind}]
 runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{kind}.options]
@@ -31,11 +36,16 @@ BinaryName = "{binary}"
 """
 
 
-class Containerd:
-    """The daemon, and calls of ctr."""
+# Root here may not lower its own score for the OOM killer, and the tree may have no controllers.
+POOR = "restrict_oom_score_adj = true\ndisable_cgroup = true"
 
-    def __init__(self, directory, binary, disabled=("io.containerd.grpc.v1.cri",)):
-        self.directory = pathlib.Path(directory)
+
+class Containerd:
+    """The daemon, and calls of ctr in a namespace of containers."""
+
+    def __init__(self, directory, binary, namespace="tconf"):
+        self.directory, self.namespace = pathlib.Path(directory), namespace
+        disabled = [] if namespace == KUBELET else ["io.containerd.grpc.v1.cri"]
         self.directory.mkdir()
         (self.directory / "calls").mkdir()
         self.runtime = Runtime(binary, self.directory / "calls")
@@ -49,6 +59,8 @@ class Containerd:
                 socket=self.socket,
                 kind=self.runtime.kind,
                 binary=binary,
+                pause=image.PAUSE,
+                poor="" if events.IN_GUEST else POOR,
                 disabled=", ".join(f'"{name}"' for name in disabled),
             )
         )
@@ -73,7 +85,7 @@ class Containerd:
         self.daemon.wait(2 * events.patience)
 
     def popen(self, *args, **more):
-        words = ["ctr", "--address", self.socket, "--namespace", "tconf"]
+        words = ["ctr", "--address", self.socket, "--namespace", self.namespace]
         return self.runtime.popen(argv=[*words, *args], cwd="/", **more)
 
     def __call__(self, *args, **more):
@@ -123,13 +135,14 @@ class Containerd:
 
     def clear(self):
         """Removes all containers, and says what stays behind."""
+        place.show_end(self.directory / "log")
         for name in self("containers", "list", "--quiet").out.split():
             self.remove(name)
         shims = place.processes_with(self.socket)
         place.await_ends([pid for pid in shims if pid != self.daemon.pid])
-        state = pathlib.Path("/run/containerd/runc/tconf")
+        state = pathlib.Path("/run/containerd/runc") / self.namespace
         left = [str(path) for path in state.glob("*") if path.name not in host.CACHES]
-        tree = host.CGROUPS / "tconf"
+        tree = host.CGROUPS / self.namespace
         if tree.exists():
             left += [str(path) for path in tree.iterdir() if path.is_dir()]
             if not left:
@@ -137,9 +150,9 @@ class Containerd:
         return left
 
     def leave(self):
-        self("images", "remove", "--sync", image.NAME)
+        self("images", "remove", "--sync", image.NAME, image.PAUSE)
         self.end()
         place.await_ends(place.processes_with(str(self.directory)))
         host.unmount_below(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
-        shutil.rmtree("/run/containerd/runc/tconf", ignore_errors=True)
+        shutil.rmtree(f"/run/containerd/runc/{self.namespace}", ignore_errors=True)

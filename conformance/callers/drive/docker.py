@@ -97,6 +97,7 @@ class Docker:
 
     def clear(self):
         """Removes all containers, and says what stays behind."""
+        place.show_end(self.directory / "log")
         names = self("ps", "--all", "--quiet").check().out.split()
         if names:
             self("rm", "--force", "--volumes", *names).check()

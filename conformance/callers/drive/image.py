@@ -10,6 +10,9 @@ import json
 import tarfile
 
 NAME = "localhost/box:latest"
+PAUSE = "localhost/pause:latest"  # the same, but it waits: the first container of a pod
+# It says nothing, as its standard output is not to be written to.
+COMMANDS = {NAME: ["/bin/sh"], PAUSE: ["/bin/tail", "-f", "/dev/null"]}
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What is said about the programs in the image that cannot be run.
 FILES = {
@@ -39,23 +42,22 @@ def layer(rootfs):
 
 
 def write(path, rootfs):
-    """Writes the archive to `path`, and returns the path."""
+    """Writes the archive of both images to `path`, and returns the path."""
     data = layer(rootfs)
     digest = hashlib.sha256(data).hexdigest()
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Env": [PATH], "Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-    }
-    text = json.dumps(config).encode()
-    name = f"{hashlib.sha256(text).hexdigest()}.json"
-    manifest = [{"Config": name, "RepoTags": [NAME], "Layers": [f"{digest}/layer.tar"]}]
-    files = {
-        name: text,
-        f"{digest}/layer.tar": data,
-        "manifest.json": json.dumps(manifest).encode(),
-    }
+    manifest, files = [], {f"{digest}/layer.tar": data}
+    for name, command in COMMANDS.items():
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Env": [PATH], "Cmd": command},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        }
+        text = json.dumps(config).encode()
+        file = f"{hashlib.sha256(text).hexdigest()}.json"
+        files[file] = text
+        manifest.append({"Config": file, "RepoTags": [name], "Layers": [f"{digest}/layer.tar"]})
+    files["manifest.json"] = json.dumps(manifest).encode()
     with tarfile.open(path, "w") as archive:
         for entry, content in files.items():
             member = tarfile.TarInfo(entry)

@@ -87,6 +87,11 @@ def cgroups_named(*patterns):
     return [str(path) for pattern in patterns for path in host.CGROUPS.rglob(pattern)]
 
 
+def show_end(log, lines=15):
+    """Prints the end of a daemon's log, which pytest shows with a test that fails."""
+    print(*log.read_text("utf-8", "replace").splitlines()[-lines:], sep="\n")
+
+
 def program(name):
     """Where a program is, or None."""
     return shutil.which(name, path=ENVIRONMENT["PATH"])

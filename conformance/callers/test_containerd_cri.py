@@ -1,0 +1,188 @@
+"""containerd by its CRI socket, as kubelet uses it: pods, containers, probes, limits, mistakes."""
+
+import os
+
+import pytest
+
+from drive import cri, image, place
+from harness import host, sandbox
+
+pytestmark = place.KNOWN
+
+
+@pytest.fixture
+def kubelet(containerd_cri):
+    """A client of the CRI, and a directory for logs; no pod is left after the test."""
+    yield containerd_cri.cri
+    containerd_cri.cri.remove_all()
+    assert containerd_cri.clear() == []
+
+
+@pytest.fixture
+def pod(kubelet, containerd_cri):
+    return kubelet.sandbox(containerd_cri.logs)
+
+
+def log_of(containerd_cri, name):
+    """What a container said, without the stamps of the log."""
+    lines = (containerd_cri.logs / name).read_text().splitlines()
+    return "".join(line.split(" ", 3)[3] + "\n" for line in lines)
+
+
+@pytest.fixture
+def said(kubelet, containerd_cri, pod):
+    """What a script says that a container of the pod runs, which has to end well."""
+
+    def run(script, **more):
+        made, log = kubelet.create(pod, image.NAME, ["/bin/sh", "-c", script], **more)
+        kubelet.simple("StartContainer", made)
+        place.until(lambda: kubelet.state(made) == cri.EXITED, "end of the container")
+        assert kubelet.status(made).get(7, [0])[0] == 0, kubelet.status(made)
+        return log_of(containerd_cri, log)
+
+    return run
+
+
+@pytest.fixture
+def held(kubelet, pod):
+    """The id of a container that waits for SIGTERM."""
+    made, _ = kubelet.create(pod, image.NAME, ["/probe", "hold"])
+    kubelet.simple("StartContainer", made)
+    return made
+
+
+def test_a_container_of_a_pod_runs_and_its_output_is_kept(said):
+    assert said("echo out; echo err >&2 ").splitlines() in (["out", "err"], ["err", "out"])
+
+
+def test_the_exit_code_is_the_program_s(kubelet, pod):
+    made, _ = kubelet.create(pod, image.NAME, ["/bin/sh", "-c", "exit 7"])
+    kubelet.simple("StartContainer", made)
+    place.until(lambda: kubelet.state(made) == cri.EXITED, "end of the container")
+    assert kubelet.status(made)[7] == [7]
+
+
+def test_exec_is_a_probe_with_a_status(kubelet, held):
+    assert kubelet.exec(held, "/bin/echo", "well") == (0, "well\n", "")
+    assert kubelet.exec(held, "/bin/sh", "-c", "echo ill >&2; exit 3") == (3, "", "ill\n")
+
+
+def test_stop_ends_it_by_sigterm(kubelet, held):
+    kubelet.simple("StopContainer", held, timeout=30)
+    assert kubelet.state(held) == cri.EXITED
+    assert kubelet.status(held)[7] == [7]
+
+
+def test_stop_kills_what_does_not_listen(kubelet, pod):
+    script = "trap '' TERM; while :; do read a </dev/zero; done"
+    made, _ = kubelet.create(pod, image.NAME, ["/bin/sh", "-c", script])
+    kubelet.simple("StartContainer", made)
+    kubelet.simple("StopContainer", made, timeout=1)
+    assert kubelet.status(made)[7] == [137]
+
+
+@pytest.mark.parametrize(
+    ("security", "script", "words"),
+    [
+        ({"run_as_user": {"value": 1000}}, "id -u", "1000\n"),
+        ({"readonly_rootfs": True}, "touch /x 2>&1 | grep -c Read-only", "1\n"),
+        ({"no_new_privs": True}, "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t1\n"),
+        ({"capabilities": {"drop": ["ALL"]}}, "grep CapEff /proc/self/status",
+         "CapEff:\t0000000000000000\n"),
+        ({}, "echo $$", "1\n"),
+        ({"namespace_options": {"network": cri.NODE, "pid": cri.POD}},
+         "test $$ -gt 1; grep -c tail /proc/1/cmdline", "1\n"),
+    ],
+    ids=["user", "read-only", "no new privileges", "no capabilities", "own pids", "pids of the pod"],
+)
+def test_a_security_context_is_obeyed(said, security, script, words):
+    # The mode of pids is the container's own unless told otherwise.
+    security = {"namespace_options": {"network": cri.NODE, "pid": cri.CONTAINER}, **security}
+    assert said(script, security=security) == words
+
+
+def test_environment_and_directory_are_as_told(said):
+    envs = [{"key": "A", "value": "b c"}]
+    assert said("echo $A; pwd", envs=envs, working_dir="/tmp") == "b c\n/tmp\n"
+
+
+def test_containers_of_a_pod_share_its_namespaces(kubelet, held, said):
+    script = "readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts"
+    assert said(script) == kubelet.exec(held, "/bin/sh", "-c", script)[1]
+
+
+@pytest.fixture
+def shared(containerd_cri):
+    path = containerd_cri.directory / "volume"
+    (path / "below").mkdir(parents=True, exist_ok=True)
+    sandbox.mount("tconf", path / "below", "tmpfs")
+    yield path
+    host.LIBC.umount2(os.fsencode(path / "below"), 2)
+
+
+def test_a_volume_is_there_and_may_be_read_only(said, shared):
+    (shared / "file").write_text("of the host\n")
+    mount = {"container_path": "/data", "host_path": str(shared), "readonly": True}
+    script = "cat /data/file; touch /data/x 2>&1 | grep -c Read-only"
+    assert said(script, mounts=[mount]) == "of the host\n1\n"
+
+
+def test_a_volume_may_be_read_only_in_all_its_depth(kubelet, said, shared):
+    if not kubelet.can("recursive_read_only_mounts"):
+        pytest.skip("this containerd has no recursive read-only mounts")
+    mount = {"container_path": "/data", "host_path": str(shared), "readonly": True}
+    mount["recursive_read_only"] = True
+    assert said("touch /data/below/x 2>&1 | grep -c Read-only", mounts=[mount]) == "1\n"
+
+
+def test_a_pod_can_have_a_user_namespace(kubelet, containerd_cri):
+    if not kubelet.can("user_namespaces"):
+        pytest.skip("this containerd has no user namespaces")
+    ids = {"host_id": 200000, "container_id": 0, "length": 65536}
+    options = {"network": cri.POD, "userns_options": {"mode": cri.POD, "uids": ids, "gids": ids}}
+    pod = kubelet.sandbox(containerd_cri.logs, options)
+    security = {"namespace_options": options}
+    made, log = kubelet.create(pod, image.NAME, ["/bin/cat", "/proc/self/uid_map"], security)
+    kubelet.simple("StartContainer", made)
+    place.until(lambda: kubelet.state(made) == cri.EXITED, "end of the container")
+    assert log_of(containerd_cri, log).split() == ["0", "200000", "65536"]
+
+
+def test_update_changes_a_limit(kubelet, held):
+    if "memory" not in place.controllers():
+        pytest.skip("no memory controller in this cgroup2 tree")
+    kubelet.update(held, memory_limit_in_bytes=96 << 20)
+    assert kubelet.exec(held, "/bin/cat", "/sys/fs/cgroup/memory.max")[1] == f"{96 << 20}\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("nonesuch", 'exec: "nonesuch": executable file not found in $PATH'),
+        ("/nonexistent", "no such file or directory"),
+        ("/etc/notes", "permission denied"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(kubelet, pod, program, words):
+    made, _ = kubelet.create(pod, image.NAME, [program])
+    with pytest.raises(cri.Refused, match="failed to create containerd task") as told:
+        kubelet.simple("StartContainer", made)
+    assert words in str(told.value)
+
+
+def test_a_probe_that_cannot_be_run_is_refused(kubelet, held):
+    with pytest.raises(cri.Refused, match="executable file not found in"):
+        kubelet.exec(held, "nonesuch")
+
+
+def test_a_probe_in_what_has_ended_is_refused(kubelet, held):
+    kubelet.simple("StopContainer", held, timeout=30)
+    with pytest.raises(cri.Refused, match="not running|EXITED"):
+        kubelet.exec(held, "/bin/true")
+
+
+def test_containers_outlive_the_daemon(kubelet, held, containerd_cri):
+    containerd_cri.end()
+    containerd_cri.begin()
+    kubelet.connect()
+    assert kubelet.exec(held, "/bin/echo", "well")[1] == "well\n"
