@@ -145,18 +145,24 @@ void find_ignored(const json& here, const std::set<const json*>& asked_for, cons
   }
 }
 
+// Written as the search returns: most values that are passed on the way are not on the path, and a
+// Docker config has a thousand of them.
 bool find_path(const json& here, const json& wanted, std::string& path) {
   if (&here == &wanted) return true;
-  const std::size_t length = path.size();
-  std::size_t index = 0;
-  for (auto child = here.begin(); here.is_structured() && child != here.end(); ++child, ++index) {
-    if (here.is_object()) {
-      add_name(path, child.key());
-    } else {
-      path += fmt::format("/{}", index);
+  if (const auto* members = here.get_ptr<const json::object_t*>()) {
+    for (const auto& [name, member] : *members) {
+      if (!find_path(member, wanted, path)) continue;
+      std::string step;
+      add_name(step, name);
+      path.insert(0, step);
+      return true;
     }
-    if (find_path(*child, wanted, path)) return true;
-    path.resize(length);
+  } else if (const auto* items = here.get_ptr<const json::array_t*>()) {
+    for (std::size_t index = 0; index < items->size(); ++index) {
+      if (!find_path((*items)[index], wanted, path)) continue;
+      path.insert(0, fmt::format("/{}", index));
+      return true;
+    }
   }
   return false;
 }
