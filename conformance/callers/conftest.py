@@ -5,14 +5,16 @@ import pytest
 from drive import cri, image
 from drive.containerd import CONTAINERD, KUBELET, Containerd
 from drive.docker import DOCKERD, Docker
-from drive.place import Person
+from drive.place import Person, make_people
 from drive.podman import PODMAN, Podman
 from harness import events, sandbox
 
-# Who calls podman, and by which manager of cgroups. Only the guest has a service manager, and a user.
-MODES = [("root", "cgroupfs")]
+MS_SHARED = 1 << 20
+
+# Who calls podman, and by which manager of cgroups. Only the guest has a service manager.
+MODES = [("root", "cgroupfs"), ("user", "cgroupfs")]
 if events.IN_GUEST:
-    MODES += [("root", "systemd"), ("user", "systemd"), ("user", "cgroupfs")]
+    MODES += [("root", "systemd"), ("user", "systemd")]
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +30,16 @@ def archive(scratch, template):
 def own_run(pytestconfig):
     """A /run of the suite's own, where callers and runtimes keep what is theirs; a machine that
     was made for the suite has one already."""
-    if not pytestconfig.getoption("--on-machine"):
-        sandbox.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+    if pytestconfig.getoption("--on-machine"):
+        yield
+        return
+    sandbox.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+    # As it is on every machine with systemd; podman expects it.
+    sandbox.mount(None, "/", None, MS_SHARED)
+    people = make_people()
+    yield
+    for person in people:
+        person.leave()
 
 
 @pytest.fixture(scope="session", params=MODES, ids=["-".join(mode) for mode in MODES])

@@ -3,6 +3,8 @@
 import pytest
 
 from drive import image, place
+from drive.place import Person
+from drive.podman import PODMAN, Podman
 
 pytestmark = place.KNOWN
 
@@ -83,3 +85,20 @@ def test_nothing_is_left_of_what_could_not_start(podman):
     podman.run("/nonexistent").fails(127)
     assert podman("ps", "--all", "--quiet").check().out == ""
     assert podman.left() == []
+
+
+@pytest.fixture
+def lonely(scratch, archive, binary, own_run):
+    """podman of a user to whom no ids are lent: there is one id, and setgroups(2) is denied."""
+    made = Podman(scratch / "podman-lonely", binary, Person("lonely"), "cgroupfs")
+    made.load(archive)
+    yield made
+    assert made.clear() == []
+    made.leave()
+
+
+@pytest.mark.skipif(not PODMAN, reason="no podman")
+def test_a_user_without_ids_is_root_in_a_container_and_nobody_else(lonely):
+    assert lonely.sh("id -u; wc -l </proc/self/uid_map") == "0\n1\n"
+    call = lonely.run("/bin/true", flags=["--user", "1000"]).fails(126)
+    assert "/process/user/uid" in call.err or "OCI" in call.err

@@ -135,7 +135,8 @@ HostQuestions questions_of(const Spec& spec, const PlanOptions& options) {
 ProcessPlan plan_process(const ProcessSpec& spec, const Host& host, const ProcessContext& context) {
   return {
       .environment = environment::plan(spec.environment),
-      .credentials = credentials::plan(spec.credentials, context.id_map, context.user_namespace),
+      .credentials =
+          credentials::plan(spec.credentials, context.id_map, context.user_namespace, host),
       .capabilities = capabilities::plan(spec.capabilities, host),
       .rlimits = rlimits::plan(spec.rlimits, context.user_namespace),
       .oom_score = oom_score::plan(spec.oom_score, host),

@@ -75,13 +75,15 @@ bool keeps_groups(const std::map<std::string, std::string>& annotations) {
   return found != annotations.end() && found->second != "0";
 }
 
-Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace) {
+Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace, const Host& host) {
   Plan plan{.uid = spec.uid,
             .gid = spec.gid,
             .additional_gids = spec.additional_gids,
             .umask = spec.umask.value_or(kDefaultUmask),
             .set_groups = !id_map.deny_setgroups,
-            .groups_may_be_denied = id_map.joined && !id_map.deny_setgroups};
+            // Podman without lent ids makes a user namespace that denies it, and is root in that;
+            // what is made in there inherits the denial (user_namespaces(7)).
+            .groups_may_be_denied = (id_map.joined || host.rootless) && !id_map.deny_setgroups};
   if (spec.keep_groups) {
     plan.keep_groups = true;
     plan.set_groups = plan.groups_may_be_denied = false;
@@ -114,8 +116,8 @@ void set_groups(const Plan& plan) {
   try {
     sys::set_groups(plan.additional_gids);
   } catch (const Error& error) {
-    // Whoever has made the user namespace that we joined has given this up in it for good: then the
-    // caller's groups stay.
+    // Whoever has made the user namespace that we joined or are in has given this up in it for
+    // good: then the caller's groups stay.
     const bool given_up = plan.groups_may_be_denied && plan.additional_gids.empty();
     if (!given_up || error.errno_value() != EPERM) throw;
   }

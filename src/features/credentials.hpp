@@ -31,7 +31,7 @@ struct Plan {
   mode_t umask = 0022;     ///< the specification leaves the default open; runc's is 0022
   bool set_groups = true;  ///< false where the kernel forbids setgroups (rootless without helpers)
   bool keep_groups = false;           ///< false set_groups is a wish: the caller's groups stay
-  bool groups_may_be_denied = false;  ///< a user namespace that others have made: to be found out
+  bool groups_may_be_denied = false;  ///< by who made a user namespace that we are in or join
   bool operator==(const Plan&) const = default;
 };
 
@@ -43,7 +43,7 @@ Spec read(const spec::Reader& process);
 bool keeps_groups(const std::map<std::string, std::string>& annotations);
 /// Throws Error(spec) for an id that the user namespace does not map, and for additional groups
 /// where they cannot be set ("cannot set any additional groups in a rootless container").
-Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace);
+Plan plan(const Spec& spec, const id_map::Plan& id_map, bool new_user_namespace, const Host& host);
 /// As plan does, for maps that are known only later: those of a joined user namespace. Throws
 /// Error(spec).
 void check_ids(const Plan& plan, const id_map::Plan& id_map);

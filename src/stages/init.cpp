@@ -13,12 +13,14 @@ namespace {
 
 using namespaces::Type;
 
-void become_root_of_user_namespace(const Plan& plan, const InitEnd& channel) {
+void await_id_map(const Plan& plan, const InitEnd& channel) {
+  if (!plan.namespaces.creates(Type::user)) return;
+  channel.send(FromInit::need_id_map);
+  channel.expect(ToInit::ids_mapped);
+}
+
+void become_root_of_user_namespace(const Plan& plan) {
   if (!plan.namespaces.has(Type::user)) return;
-  if (plan.namespaces.creates(Type::user)) {
-    channel.send(FromInit::need_id_map);
-    channel.expect(ToInit::ids_mapped);
-  }
   // Unmapped ids could own nothing that set-up makes.
   sys::set_gid(0);
   sys::set_uid(0);
@@ -67,10 +69,13 @@ void set_up(const Plan& plan, InitTools& tools) {
   // With the rights that init was born with, and before anything could look at a clock.
   time_offsets::apply_in_init(plan.time_offsets, std::move(tools.procfs));
   namespaces::join(tools.join);
+  // Podman gives directories above the rootfs to the container's root, mode 0700. Root of a user
+  // namespace may search them once their owner is mapped in it (capabilities(7)), and not before.
+  await_id_map(plan, tools.payload.channel);
   if (plan.sources_by_init) open_sources(plan, tools);
   // While this process still has its old ids: the path of the rootfs may be closed to the new ones.
   const sys::Root root = attach_root(plan, tools);
-  become_root_of_user_namespace(plan, tools.payload.channel);
+  become_root_of_user_namespace(plan);
   namespaces::apply_in_init(plan.namespaces);
   if (tools.payload.procfs) selinux::apply_to_keyring(plan.process.selinux, tools.payload.procfs);
   keyring::apply(plan.process.keyring);

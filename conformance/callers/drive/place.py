@@ -9,8 +9,10 @@ import time
 
 import pytest
 
-from harness import events, host
+from harness import events, host, sandbox
 from harness.runtime import ENVIRONMENT
+
+MS_BIND = 4096
 
 # What keeps whole programs from working with a peer on a machine that is not the guest.
 KNOWN = [] if events.IN_GUEST else [
@@ -19,33 +21,72 @@ KNOWN = [] if events.IN_GUEST else [
 
 
 class Person:
-    """Somebody who calls programs: root here, or a user through the service manager of that user."""
+    """Somebody who calls programs: root, or a user, in a session of their own where there is a service
+    manager, and otherwise in a cgroup that is delegated to them."""
 
     def __init__(self, name="root"):
         about = pwd.getpwnam(name)
         self.name, self.uid, self.gid = name, about.pw_uid, about.pw_gid
         self.home = pathlib.Path(about.pw_dir)
         self.runtime_dir = pathlib.Path(f"/run/user/{self.uid}" if self.uid else "/run")
+        self.cgroup = host.CGROUPS / f"user-{name}"
 
     def wrap(self, argv, environment, cwd="/"):
         """The words that run a command as this person, and the environment to start them with."""
         if self.uid == 0:
             return argv, {**ENVIRONMENT, **environment}
-        bus = {
-            "XDG_RUNTIME_DIR": str(self.runtime_dir),
-            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.runtime_dir}/bus",
-        }
-        words = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--init-groups"]
-        words += ["systemd-run", "--user", "--quiet", "--pipe", "--wait", "--collect"]
+        ids = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--init-groups"]
+        ours = {**environment, "XDG_RUNTIME_DIR": str(self.runtime_dir), "USER": self.name}
+        if not events.IN_GUEST:
+            enter = f'echo 0 >{self.cgroup}/home/cgroup.procs && exec "$@"'
+            return ["sh", "-c", enter, "sh", *ids, *argv], {**ENVIRONMENT, **ours}
+        ours["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.runtime_dir}/bus"
+        words = [*ids, "systemd-run", "--user", "--quiet", "--pipe", "--wait", "--collect"]
         words += ["--expand-environment=no", "-p", "Delegate=yes", f"--working-directory={cwd}"]
-        for name, value in {**environment, **bus, "PATH": ENVIRONMENT["PATH"]}.items():
+        for name, value in {**ours, "PATH": ENVIRONMENT["PATH"]}.items():
             words += ["-E", f"{name}={value}"]
-        return [*words, "--", *argv], {**ENVIRONMENT, **bus}
+        return [*words, "--", *argv], {**ENVIRONMENT, **ours}
 
     def own(self, path):
         """Makes a directory and all in it this person's."""
         if self.uid:
             subprocess.run(["chown", "-R", f"{self.uid}:{self.gid}", path], check=True)
+
+    def settle(self):
+        """Gives a user of our own making what a login would: a runtime directory and a cgroup."""
+        self.runtime_dir.mkdir(parents=True)
+        (self.cgroup / "home").mkdir(parents=True)
+        for path in (self.runtime_dir, self.cgroup):
+            self.own(path)
+
+    def leave(self):
+        """Gives up the cgroup."""
+        for name in ("home", ""):
+            (self.cgroup / name).rmdir()
+
+
+def make_people():
+    """Users for a machine that has none, seen by nobody outside of our mounts: `user`, to whom ids are
+    lent as they are to the `containers` of root's podman, and `lonely`, who has only the own one.
+    Returns these people."""
+    made = pathlib.Path("/run/people")
+    made.mkdir()
+    users = {"user": 4321, "lonely": 4322}
+    more = {
+        "passwd": "".join(f"{n}:x:{i}:{i}::/nonexistent:/bin/sh\n" for n, i in users.items()),
+        "group": "".join(f"{n}:x:{i}:\n" for n, i in users.items()),
+        "subuid": "user:300000:65536\ncontainers:400000:65536\n",
+    }
+    more["subgid"] = more["subuid"]
+    for name, lines in more.items():
+        old = pathlib.Path("/etc") / name
+        old.touch()
+        (made / name).write_text(old.read_text() + lines)
+        sandbox.mount(str(made / name), old, None, MS_BIND)
+    people = [Person(name) for name in users]
+    for person in people:
+        person.settle()
+    return people
 
 
 def processes_with(text):

@@ -24,7 +24,7 @@ const id_map::Plan kMapped{.uids = {{.container_id = 0, .host_id = 100000, .size
                            .gids = {{.container_id = 0, .host_id = 100000, .size = 100}}};
 
 TEST_CASE("what a joined user namespace maps is checked once it is known", "[credentials]") {
-  const Plan planned = plan({.uid = 7, .additional_gids = {9}}, {.joined = true}, true);
+  const Plan planned = plan({.uid = 7, .additional_gids = {9}}, {.joined = true}, true, {});
   CHECK(planned.groups_may_be_denied);
   id_map::Plan found{.uids = {{0, 100, 8}}, .gids = {{0, 100, 10}}, .joined = true};
   CHECK_NOTHROW(check_ids(planned, found));
@@ -41,19 +41,27 @@ TEST_CASE("what a joined user namespace maps is checked once it is known", "[cre
                     "cannot set any additional groups in a rootless container");
 }
 
+TEST_CASE("root of a user namespace may find setgroups denied, root of the machine may not",
+          "[credentials]") {
+  CHECK(plan({}, {}, false, {.rootless = true}).groups_may_be_denied);
+  CHECK(plan({}, kMapped, true, {.rootless = true}).groups_may_be_denied);
+  CHECK_FALSE(plan({}, {}, false, {}).groups_may_be_denied);
+  CHECK_FALSE(plan({}, kMapped, true, {.rootless = true}).keep_groups);
+}
+
 TEST_CASE("a whole user is planned as it is written", "[credentials]") {
   const Spec spec =
       read_user(R"({"uid": 4294967294, "gid": 5, "additionalGids": [7, 0, 7], "umask": 63})");
   const Plan expected{
       .uid = 4294967294, .gid = 5, .additional_gids = {7, 0, 7}, .umask = 077, .set_groups = true};
-  CHECK(plan(spec, {}, false) == expected);
+  CHECK(plan(spec, {}, false, {}) == expected);
 }
 
 TEST_CASE("a process without a user is root with no other groups and umask 0022", "[credentials]") {
   const spec::Document empty("config.json", "{}");
-  CHECK(plan(read(empty.top()), {}, false) == Plan{.umask = 0022});
-  CHECK(plan(read_user("{}"), {}, false) == Plan{.umask = 0022});
-  CHECK(plan(read_user(R"({"umask": 0})"), {}, false) == Plan{.umask = 0});
+  CHECK(plan(read(empty.top()), {}, false, {}) == Plan{.umask = 0022});
+  CHECK(plan(read_user("{}"), {}, false, {}) == Plan{.umask = 0022});
+  CHECK(plan(read_user(R"({"umask": 0})"), {}, false, {}) == Plan{.umask = 0});
 }
 
 TEST_CASE("an id that setresuid takes for unchanged is refused, as are all that are none",
@@ -75,13 +83,13 @@ TEST_CASE("a umask of more than permission bits is refused", "[credentials]") {
 }
 
 TEST_CASE("ids that a new user namespace does not map are refused by field", "[credentials]") {
-  CHECK(plan({.uid = 999, .gid = 99, .additional_gids = {98}}, kMapped, true).uid == 999);
+  CHECK(plan({.uid = 999, .gid = 99, .additional_gids = {98}}, kMapped, true, {}).uid == 999);
   const std::pair<Spec, std::string> cases[] = {
       {{.uid = 1000}, "/process/user/uid"},
       {{.gid = 100}, "/process/user/gid"},
       {{.additional_gids = {5, 100}}, "/process/user/additionalGids/1"}};
   for (const auto& [spec, field] : cases) {
-    const Error error = error_of([&] { plan(spec, kMapped, true); });
+    const Error error = error_of([&] { plan(spec, kMapped, true, {}); });
     CHECK(error.kind() == ErrorKind::spec);
     CHECK(error.field() == field);
     CHECK(error.message().find("is not mapped in the container's user namespace") !=
@@ -90,17 +98,17 @@ TEST_CASE("ids that a new user namespace does not map are refused by field", "[c
 }
 
 TEST_CASE("mappings say nothing where no user namespace is made", "[credentials]") {
-  CHECK(plan({.uid = 1000}, kMapped, false).uid == 1000);
+  CHECK(plan({.uid = 1000}, kMapped, false, {}).uid == 1000);
 }
 
 TEST_CASE("additional groups are refused where the kernel forbids setgroups", "[credentials]") {
   id_map::Plan denied = kMapped;
   denied.deny_setgroups = true;
-  const Error error = error_of([&] { plan({.additional_gids = {5}}, denied, true); });
+  const Error error = error_of([&] { plan({.additional_gids = {5}}, denied, true, {}); });
   CHECK(error.kind() == ErrorKind::spec);
   CHECK(error.message() == "cannot set any additional groups in a rootless container");
   CHECK(error.field() == "/process/user/additionalGids");
-  CHECK_FALSE(plan({.uid = 5}, denied, true).set_groups);
+  CHECK_FALSE(plan({.uid = 5}, denied, true, {}).set_groups);
 }
 
 TEST_CASE("--user is whole decimal numbers and nothing else", "[credentials]") {
