@@ -39,6 +39,9 @@ struct CreateRequest {
   std::string seccomp_receiver{};  ///< listenerPath where the config has none
   int listen_fds = 0;              ///< of those, the first so many are sockets of sd_listen_fds(3)
   std::string notify_socket{};     ///< our own $NOTIFY_SOCKET, or empty
+  /// --timings: where to write how long each step took, an absolute path or the number of a
+  /// descriptor; empty: nowhere.
+  std::string timings{};
 };
 
 struct RunRequest {
@@ -70,6 +73,7 @@ struct ExecRequest {
   std::string pid_file{};
   int preserve_fds = 0;
   int listen_fds = 0;
+  std::string timings{};  ///< as CreateRequest's
 };
 
 /// New limits for a container.

@@ -1,5 +1,7 @@
 #include "cli/container_flags.hpp"
 
+#include <fmt/core.h>
+
 #include <cstdlib>
 
 #include "cli/absolute.hpp"
@@ -41,6 +43,25 @@ int listen_descriptors() {
   return passed_descriptors(passed, variable("LISTEN_PID"), sys::own_pid());
 }
 
+std::string timings_destination(const Arguments& arguments) {
+  const std::string word = arguments.text("timings");
+  return parse_number(word, kMaxDescriptors) ? word : absolute(word);
+}
+
+int timings_descriptor(const Arguments& arguments) {
+  const std::string word = arguments.text("timings");
+  const std::optional<unsigned> number = parse_number(word, kMaxDescriptors);
+  if (!number) return 0;
+  const int descriptor = static_cast<int>(*number);
+  const bool is_payloads = descriptor >= 3 && descriptor < 3 + preserved_descriptors(arguments);
+  if (descriptor == 0 || is_payloads) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--timings: descriptor {} is the process's own", word),
+                "name another descriptor, or a file");
+  }
+  return descriptor < 3 ? 0 : descriptor;
+}
+
 std::string notify_socket() {
   return std::string(variable("NOTIFY_SOCKET").value_or(""));
 }
@@ -61,6 +82,7 @@ CreateRequest create_request(const Arguments& arguments, const GlobalOptions& gl
       .seccomp_receiver = std::string(variable("RUN_OCI_SECCOMP_RECEIVER").value_or("")),
       .listen_fds = listen_descriptors(),
       .notify_socket = notify_socket(),
+      .timings = timings_destination(arguments),
   };
 }
 

@@ -39,6 +39,11 @@ inline constexpr Flag kPreserveFdsFlag{
     .takes = Takes::number,
     .value = "N",
     .help = "hand N descriptors after standard error to the process"};
+inline constexpr Flag kTimingsFlag{
+    .name = "timings",
+    .takes = Takes::text,
+    .value = "FILE|FD",
+    .help = "write how long each step took to FILE, or to a descriptor"};
 
 /// What the flags of create, or those of run, ask for. Relative paths become absolute.
 CreateRequest create_request(const Arguments& arguments, const GlobalOptions& global);
@@ -52,6 +57,13 @@ std::string notify_socket();
 /// How many descriptors from 3 on are the payload's: --preserve-fds, and what a service manager
 /// passed to us (sd_listen_fds(3)). Throws Error(usage) for more than can be open.
 int preserved_descriptors(const Arguments& arguments);
+
+/// Where --timings leads: a descriptor's number, or an absolute path; empty without the flag.
+std::string timings_destination(const Arguments& arguments);
+
+/// The descriptor above standard error that --timings names; 0 where it names none. Throws
+/// Error(usage) where it is the payload's, or standard input.
+int timings_descriptor(const Arguments& arguments);
 
 /// The number in `listen_fds`, if `listen_pid` says that the descriptors are for process `own_pid`.
 int passed_descriptors(std::optional<std::string_view> listen_fds,

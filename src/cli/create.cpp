@@ -11,7 +11,7 @@
 namespace tare::cli {
 namespace {
 
-constexpr std::array<Flag, 8> kFlags{{
+constexpr std::array<Flag, 9> kFlags{{
     kBundleFlag,
     kConsoleSocketFlag,
     kPidfdSocketFlag,
@@ -19,6 +19,7 @@ constexpr std::array<Flag, 8> kFlags{{
     kNoPivotFlag,
     kNoNewKeyringFlag,
     kPreserveFdsFlag,
+    kTimingsFlag,
     // crun takes it for create as well, and does nothing about it.
     {.name = "no-subreaper"},
 }};

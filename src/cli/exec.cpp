@@ -14,7 +14,7 @@
 namespace tare::cli {
 namespace {
 
-constexpr std::array<Flag, 17> kFlags{{
+constexpr std::array<Flag, 18> kFlags{{
     {.name = "cwd",
      .takes = Takes::text,
      .value = "PATH",
@@ -59,6 +59,7 @@ constexpr std::array<Flag, 17> kFlags{{
      .value = "CAP",
      .help = "add a capability; may be repeated"},
     kPreserveFdsFlag,
+    kTimingsFlag,
     {.name = "cgroup",
      .takes = Takes::texts,
      .value = "PATH",
@@ -134,6 +135,7 @@ ExecRequest exec_request(const Arguments& arguments, const GlobalOptions& global
       .pid_file = absolute(arguments.text("pid-file")),
       .preserve_fds = preserved_descriptors(arguments),
       .listen_fds = listen_descriptors(),
+      .timings = timings_destination(arguments),
   };
   if (const auto directory = arguments.find("cwd"); directory && !directory->empty()) {
     request.directory = std::string(*directory);

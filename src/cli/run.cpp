@@ -10,7 +10,7 @@
 namespace tare::cli {
 namespace {
 
-constexpr std::array<Flag, 10> kFlags{{
+constexpr std::array<Flag, 11> kFlags{{
     kBundleFlag,
     {.name = "detach", .letter = 'd', .help = "return once the program runs"},
     {.name = "keep", .help = "do not delete the container when it has ended"},
@@ -21,6 +21,7 @@ constexpr std::array<Flag, 10> kFlags{{
     kNoPivotFlag,
     kNoNewKeyringFlag,
     kPreserveFdsFlag,
+    kTimingsFlag,
 }};
 
 int run(const Call& call) {

@@ -80,10 +80,14 @@ class Attendant {
   Attendant(Made& made, const state::Store& store) : made_(made), store_(store) {}
 
   void until_ready() {
+    made_.timings.steps.begin("attend init");
     if (!made_.bundle.plan.namespaces.creates(namespaces::Type::user)) compile_filter();
     for (;;) {
       Request request = made_.channel.receive();
-      if (request.kind == FromInit::ready) return;
+      if (request.kind == FromInit::ready) {
+        made_.timings.init = decode_steps(request.text);
+        return;
+      }
       answer(request);
     }
   }
@@ -129,9 +133,11 @@ class Attendant {
   // While init mounts: the two run side by side.
   void compile_filter() {
     if (!made_.bundle.plan.seccomp.enabled) return;
+    made_.timings.steps.begin("seccomp filter");
     const sys::Fd cache = store_.seccomp_cache();
     filter_ = seccomp::compile_cached(made_.bundle.plan.seccomp, cache).encode();
     made_.directory.write_seccomp(filter_);
+    made_.timings.steps.begin("attend init");
   }
 
   // Before the hooks, which may want to configure them. Init has joined its namespaces by now.
@@ -198,6 +204,8 @@ std::string pidfd_receiver(const Record& record) {
 void make_init(Made& made, const CreateRequest& request, Start start, const state::Store& store,
                sys::Fd far) {
   const Plan& plan = made.bundle.plan;
+  Steps& steps = made.timings.steps;
+  steps.begin("cgroup");
   sys::Fd cgroup;
   if (!plan.cgroup_systemd.enabled()) {
     cgroup = make_cgroup(plan, made.undo);
@@ -205,10 +213,13 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
     if (!cgroup) made.record.cgroup_directory.clear();
   }
   make_resctrl_group(plan, made.record, made.undo);
+  steps.begin("open sources");
   start_gate::Gate gate;
   if (start == Start::later) gate = start_gate::make(made.directory.fd());
   InitTools tools = open_tools(request, plan, made.record, std::move(far), std::move(gate));
+  tools.payload.steps = Steps(steps.kept());
   undo_hooks(made);
+  steps.begin("clone");
   try {
     made.init = spawn_init(made, tools, cgroup);
   } catch (Error& error) {
@@ -219,6 +230,7 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
     sys::send_signal(made.init.pidfd, SIGKILL);
     sys::wait_for(made.init.pidfd);
   });
+  steps.begin("attributes of init");
   tools.payload.channel.close();
   const id_map::Plan ids = find_ids(made);
   cgroup_delegation::apply_in_parent(plan.cgroup_delegation, cgroup, ids, made.init.pid);
@@ -231,6 +243,7 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
                Attendant(made, store).until_ready();
                prioritise_in_parent(plan.process, made.init.pid);
              });
+  steps.begin("record and hand over");
   made.directory.write_record(made.record);
   hand_over_process(made.init, request.pid_file, request.pidfd_socket, made.undo);
   if (const std::string receiver = pidfd_receiver(made.record); !receiver.empty()) {
@@ -246,7 +259,10 @@ void prepare_own_process() {
 }
 
 std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) {
+  Timings timings(request.timings);
+  timings.steps.begin("read and plan");
   Bundle bundle = load_bundle(request);
+  timings.steps.begin("claim");
   check_console(bundle.plan.process.terminal.enabled, !request.console_socket.empty(),
                 start != Start::now_attended);
   const Record record = record_of(request, bundle);
@@ -257,7 +273,8 @@ std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) 
   auto made = std::make_unique<Made>(Made{.directory = store.claim(request.id),
                                           .bundle = std::move(bundle),
                                           .record = record,
-                                          .channel = ParentEnd(std::move(ends.first))});
+                                          .channel = ParentEnd(std::move(ends.first)),
+                                          .timings = std::move(timings)});
   made->undo.add([directory = &made->directory] { directory->remove(); });
   made->directory.write_intent(intent_of(request, made->bundle, record));
   if (!made->bundle.plan.notify_socket.directory.empty()) {
@@ -272,6 +289,7 @@ std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) 
 void proceed(Made& made, Start start) {
   made.channel.send(ToInit::proceed);
   if (start == Start::later) return;
+  made.timings.steps.begin("await execve");
   in_context([] { return "unable to start container process"; },
              [&] {
                made.channel.receive();

@@ -7,6 +7,7 @@
 #include "stages/bundle.hpp"
 #include "stages/notify.hpp"
 #include "stages/protocol.hpp"
+#include "stages/timings.hpp"
 #include "stages/undo.hpp"
 #include "state/store.hpp"
 #include "sys/fd.hpp"
@@ -31,6 +32,7 @@ struct Made {
   Record record{};
   sys::Child init{};
   ParentEnd channel;
+  Timings timings;
   std::optional<Notify> notify{};    ///< where a container that runs at once says READY=
   std::optional<sys::Fd> console{};  ///< the pty's master, where this process is to attend it
   Undo undo{};                       ///< last, so that it runs while the rest is there

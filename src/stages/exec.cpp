@@ -105,6 +105,7 @@ sys::Root container_root() {
 
 int exec_main(const ProcessPlan& plan, ExecTools& tools) noexcept {
   try {
+    tools.payload.steps.begin("session and terminal");
     sys::new_session();
     keyring::apply(plan.keyring);
     if (plan.terminal.enabled) {
@@ -214,7 +215,8 @@ void hand_over_listener(const Found& found, const sys::Child& process, const std
 // Answers what the process asks for until it is ready, then lets it go and awaits its execve.
 std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd& channel,
                                              const sys::Child& process, bool attended,
-                                             const Found& found) {
+                                             const Found& found, Timings& timings) {
+  timings.steps.begin("attend the process");
   std::optional<sys::Fd> console;
   for (bool ready = false;;) {
     Request request = channel.receive();
@@ -237,6 +239,8 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
         break;
       case FromInit::ready:
         ready = true;
+        timings.init = decode_steps(request.text);
+        timings.steps.begin("await execve");
         prioritise_in_parent(plan, process.pid);
         channel.send(ToInit::proceed);
         break;
@@ -295,6 +299,8 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
 }
 
 Added add_process(const ExecRequest& request) {
+  Timings timings(request.timings);
+  timings.steps.begin("find and plan");
   prepare_own_process();
   Found found = find_container(request);
   // Everything is read, and the pidfd cannot come to mean another: a paused container's resume must
@@ -315,6 +321,8 @@ Added add_process(const ExecRequest& request) {
         if (!request.console_socket.empty()) {
           tools.console_socket = sys::connect_unix(request.console_socket);
         }
+        tools.payload.steps = Steps(timings.steps.kept());
+        timings.steps.begin("joiner and clone");
         cpu_affinity::apply_before_birth(plan.cpu_affinity);
         Added added{.process = spawn_process(request, found.record, plan, tools, channel)};
         Undo undo;
@@ -326,8 +334,11 @@ Added add_process(const ExecRequest& request) {
         cpu_affinity::apply_after_birth(plan.cpu_affinity, added.process.pid);
         oom_score::apply_in_parent(plan.oom_score, added.process.pid);
         intel_rdt::add_process(found.record.resctrl, added.process.pid);
-        added.console = attend_until_executed(plan, channel, added.process, !request.detach, found);
+        added.console =
+            attend_until_executed(plan, channel, added.process, !request.detach, found, timings);
+        timings.steps.begin("hand over");
         hand_over_process(added.process, request.pid_file, request.pidfd_socket, undo);
+        timings.write();
         undo.commit();
         return added;
       });

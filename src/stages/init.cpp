@@ -65,6 +65,8 @@ void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
 
 // One call a line; a comment only where the order is forced.
 void set_up(const Plan& plan, InitTools& tools) {
+  Steps& steps = tools.payload.steps;
+  steps.begin("namespaces and root");
   sys::new_session();
   // With the rights that init was born with, and before anything could look at a clock.
   time_offsets::apply_in_init(plan.time_offsets, std::move(tools.procfs));
@@ -80,14 +82,19 @@ void set_up(const Plan& plan, InitTools& tools) {
   if (tools.payload.procfs) selinux::apply_to_keyring(plan.process.selinux, tools.payload.procfs);
   keyring::apply(plan.process.keyring);
 
+  steps.begin("mounts");
   const mounts::Made made =
       mounts::apply_in_init(plan.mounts, root, std::move(tools.mount_sources));
+  steps.begin("devices and terminal");
   devices::apply_in_init(plan.devices, root, std::move(tools.device_sources), made.dev);
   set_up_terminal(plan, tools, root, made);
   environment::make_directory_in_init(plan.process.environment, root);
+  steps.begin("hooks");
   run_hooks_before_entry(plan, tools);
+  steps.begin("enter the root");
   enter_root(plan, root);
 
+  steps.begin("sysctl and masked paths");
   hostname::apply_in_init(plan.hostname);
   // Before the read-only paths: they freeze /proc/sys.
   sysctl::apply_in_init(plan.sysctl);

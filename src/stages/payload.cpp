@@ -91,7 +91,8 @@ void load_filter(const seccomp::Filter& filter, const InitEnd& channel) {
 }
 
 void pass_gate(PayloadTools& tools) {
-  tools.channel.send(FromInit::ready);
+  // What comes after it is in the parent's own step, which ends at execve.
+  tools.channel.send(FromInit::ready, tools.steps.encode());
   tools.channel.expect(ToInit::proceed);
   if (!tools.gate) return;
   tools.channel.close();
@@ -153,14 +154,17 @@ void apply_labels(const ProcessPlan& plan, const sys::Fd& procfs) {
 void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   // After the hooks of set-up, which are the host's programs, and before no_new_privs, with which
   // AppArmor would refuse a profile that is not narrower.
+  tools.steps.begin("labels and limits");
   apply_labels(plan, tools.procfs);
   const std::vector<std::string> variables = environment_of(plan);
   const bool entered = enter_directory_as_root(plan.environment);
   close_what_is_ours(tools);
   set_limits(plan, tools.channel);
   set_attributes(plan);
+  tools.steps.begin("await the filter");
   const std::optional<seccomp::Filter> filter = receive_filter(plan, tools.channel);
 
+  tools.steps.begin("user and capabilities");
   const LoadAt load_at = when_to_load(filter, plan);
   if (!tools.narrowed) {
     stdio::apply(plan.credentials.uid);

@@ -8,6 +8,7 @@
 
 #include "features/all.hpp"
 #include "stages/protocol.hpp"
+#include "stages/timings.hpp"
 #include "state/start_gate.hpp"
 #include "sys/fd.hpp"
 
@@ -24,6 +25,7 @@ struct PayloadTools {
   std::vector<hooks::Hook> hooks{};  ///< startContainer
   std::string hook_state{};          ///< what they get on stdin
   hooks::OutputFiles hook_output{};  ///< where what they print goes
+  Steps steps{};                     ///< the process's own, sent with Ready
   sys::Fd procfs{};                  ///< the host's, where labels are still to be asked for
 };
 

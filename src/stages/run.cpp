@@ -27,7 +27,11 @@ Running start_now(const CreateRequest& request, Start start) {
   if (made->console) stages::take_over_size(*made->console);
   stages::proceed(*made, start);
   // A failing poststart hook fails the start: the container is undone with it (config.md, "Hooks").
-  if (made->record.has_poststart) stages::run_poststart(made->directory, made->record);
+  if (made->record.has_poststart) {
+    made->timings.steps.begin("poststart hooks");
+    stages::run_poststart(made->directory, made->record);
+  }
+  made->timings.write();
   made->undo.commit();
   return {std::move(made->init), std::move(made->console), std::move(made->notify), made->record};
 }
@@ -46,6 +50,7 @@ void forget(const GlobalOptions& global, const Record& ours) {
 void create(const CreateRequest& request) {
   const std::unique_ptr<stages::Made> made = stages::make_container(request, Start::later);
   stages::proceed(*made, Start::later);
+  made->timings.write();
   made->undo.commit();
 }
 

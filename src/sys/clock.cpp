@@ -20,6 +20,12 @@ std::string now_rfc3339_nanoseconds() {
                      time.subseconds().count());
 }
 
+std::int64_t now_nanoseconds() noexcept {
+  namespace chrono = std::chrono;
+  const auto now = chrono::system_clock::now().time_since_epoch();
+  return chrono::duration_cast<chrono::nanoseconds>(now).count();
+}
+
 std::string boot_id() {
   std::string id = read_file(FdRef::cwd(), "/proc/sys/kernel/random/boot_id");
   while (!id.empty() && id.back() == '\n') id.pop_back();

@@ -41,6 +41,13 @@ TEST_CASE("two times sort as their texts do", "[clock]") {
   CHECK(first <= second);
 }
 
+TEST_CASE("nanoseconds are of the same time", "[clock]") {
+  const std::time_t before = seconds_now();
+  const std::int64_t told = now_nanoseconds() / 1'000'000'000;
+  CHECK(told >= before);
+  CHECK(told <= seconds_now());
+}
+
 TEST_CASE("the id of the boot is one line and stays", "[clock]") {
   CHECK_THAT(boot_id(), Catch::Matches("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"));
   CHECK(boot_id() == boot_id());
