@@ -11,7 +11,7 @@ constexpr std::array<Flag, 1> kFlags{{
     {.name = "format",
      .takes = Takes::text,
      .value = "FORMAT",
-     .help = "text (default), one line for each effect, or json, the plan itself"},
+     .help = "text (default) or json: a line for each effect, or the plan itself"},
 }};
 
 int run(const Call& call) {

@@ -32,7 +32,7 @@ constinit const Command kMounts{
     .usage = "add|remove <container-id> <file>",
     .details =
         "FILE holds a list of mounts as in config.json: all are made, or none. To remove\n"
-        "them, only their destinations matter.",
+        "   them, only their destinations matter.",
     .fewest_words = kWords,
     .most_words = kWords,
     .run = run,
