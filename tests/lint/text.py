@@ -16,7 +16,7 @@ HOSTS = {
     "www.apache.org", "docs.kernel.org", "www.kernel.org", "git.kernel.org", "lore.kernel.org",
     "man7.org", "github.com", "specs.opencontainers.org", "opencontainers.org", "keepachangelog.com",
     "semver.org", "cve.org", "www.cve.org", "systemd.io", "www.freedesktop.org", "json-schema.org",
-    "criu.org", "docs.podman.io", "docs.docker.com", "containerd.io",
+    "criu.org", "www.debian.org", "docs.podman.io", "docs.docker.com", "containerd.io",
 }
 
 # Each with the reason that is printed. [x] keeps a pattern from finding itself.
