@@ -69,3 +69,20 @@ TEST_CASE("container flags: more descriptors than a process can have are refused
   CHECK_THROWS_AS(request({"x", "--preserve-fds", "1048577"}), Error);
   CHECK_THROWS_AS(request({"x", "--preserve-fds", "2147483647"}), Error);
 }
+
+TEST_CASE("container flags: timings go to a file, or to a descriptor that is nobody else's",
+          "[container_flags]") {
+  CHECK(request({"x"}).timings.empty());
+  CHECK(request({"x", "--timings", "t.json"}).timings == sys::current_directory() + "/t.json");
+  CHECK(request({"x", "--timings", "7"}).timings == "7");
+  const auto descriptor = [](const Words& words) {
+    return cli::timings_descriptor({cli::kCreate.flags, cli::kCreate.order, words});
+  };
+  CHECK(descriptor({"x"}) == 0);
+  CHECK(descriptor({"x", "--timings", "/t"}) == 0);
+  CHECK(descriptor({"x", "--timings", "2"}) == 0);
+  CHECK(descriptor({"x", "--timings", "3"}) == 3);
+  CHECK(descriptor({"x", "--timings", "5", "--preserve-fds", "2"}) == 5);
+  CHECK_THROWS_AS(descriptor({"x", "--timings", "4", "--preserve-fds", "2"}), Error);
+  CHECK_THROWS_AS(descriptor({"x", "--timings", "0"}), Error);
+}
