@@ -24,7 +24,6 @@ cgroup_manager = "{cgroups}"
 events_logger = "file"
 runtime_supports_json = ["tare", "crun", "runc"]
 runtime_supports_nocgroup = ["tare", "crun"]
-runtime_supports_nocgroups = ["tare", "crun"]
 {engine}
 [engine.runtimes]
 {kind} = ["{binary}"]
