@@ -12,7 +12,7 @@ from harness.runtime import ENVIRONMENT, Runtime
 CONTAINERD = shutil.which("containerd", path="/usr/bin:/usr/local/bin")
 
 KUBELET = "k8s.io"  # the namespace of what comes by the CRI
-# What README.md says, for a containerd whose directories and socket are all its own.
+# What packaging/containerd.toml.in says, copied into that of a containerd whose directories and socket are all its own.
 CONF = """\
 version = 2
 root = "{directory}/root"
@@ -29,10 +29,7 @@ sandbox_image = "{pause}"
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "overlayfs"
 default_runtime_name = "{kind}"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{kind}]
-runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{kind}.options]
-BinaryName = "{binary}"
+{packaged}
 """
 
 
@@ -58,7 +55,7 @@ class Containerd:
                 directory=self.directory,
                 socket=self.socket,
                 kind=self.runtime.kind,
-                binary=binary,
+                packaged=place.packaged("containerd.toml", self.runtime).split("version = 2\n")[-1],
                 pause=image.PAUSE,
                 poor="" if events.IN_GUEST else POOR,
                 disabled=", ".join(f'"{name}"' for name in disabled),

@@ -1,5 +1,6 @@
-"""dockerd with the runtime added to it and made its default, and calls of docker."""
+"""dockerd with the runtime added to it by its daemon.json and made its default, and calls of docker."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -32,9 +33,12 @@ class Docker:
         kind, here = self.runtime.kind, self.directory
         # runc is a name that dockerd has already.
         name = "tested" if kind == "runc" else kind
+        packaged = json.loads(place.packaged("docker.json", self.runtime))
+        packaged["runtimes"] = {name: packaged["runtimes"][kind]}
+        (here / "daemon.json").write_text(json.dumps(packaged))
         words = [DOCKERD, "--host", f"unix://{self.socket}", "--pidfile", here / "pid"]
         words += ["--data-root", here / "data", "--exec-root", here / "exec"]
-        words += ["--add-runtime", f"{name}={self.runtime.binary}", "--default-runtime", name]
+        words += ["--config-file", here / "daemon.json", "--default-runtime", name]
         words += ["--exec-opt", f"native.cgroupdriver={self.cgroups}", "--oom-score-adjust", "0"]
         words += ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--live-restore"]
         path = f"{here}/bin:{ENVIRONMENT['PATH']}"

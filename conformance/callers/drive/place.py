@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import subprocess
 import time
@@ -13,6 +14,7 @@ from harness import events, host, sandbox
 from harness.runtime import ENVIRONMENT
 
 MS_BIND = 4096
+PACKAGING = pathlib.Path(__file__).resolve().parents[3] / "packaging"
 
 # What keeps whole programs from working with a peer on a machine that is not the guest.
 KNOWN = [] if events.IN_GUEST else [
@@ -102,6 +104,13 @@ def processes_with(text):
         if text.encode() in words:
             found.append(int(entry))
     return found
+
+
+def packaged(name, runtime):
+    """The text of a file of packaging/ as it would be installed, but for where the runtime is. What
+    is written there for tare serves for the others under their own names."""
+    text = (PACKAGING / f"{name}.in").read_text().replace("@tare@", str(runtime.binary))
+    return re.sub(r"\btare\b(?!/)", runtime.kind, text) if runtime.kind != "tare" else text
 
 
 def until(true, what, times=2):

@@ -22,11 +22,8 @@ log_driver = "k8s-file"
 runtime = "{kind}"
 cgroup_manager = "{cgroups}"
 events_logger = "file"
-runtime_supports_json = ["tare", "crun", "runc"]
-runtime_supports_nocgroup = ["tare", "crun"]
 {engine}
-[engine.runtimes]
-{kind} = ["{binary}"]
+{packaged}
 """
 # Root here may lack CAP_SYS_RESOURCE, and the tree a pids controller, which podman takes for granted.
 POOR = """\
@@ -54,7 +51,6 @@ class Podman:
         for name in ("home", "tmp", "calls"):
             (self.directory / name).mkdir()
         self.runtime = Runtime(runtime, self.directory / "calls")
-        self.settings = {"kind": self.runtime.kind, "binary": self.runtime.binary}
         self.configure()
         self.person.own(self.directory)
 
@@ -71,8 +67,13 @@ class Podman:
     def configure(self, engine="", containers=""):
         """Writes the files that podman reads; the words are more lines of their sections."""
         poor = "" if events.IN_GUEST else POOR
+        packaged = place.packaged("containers.conf", self.runtime)
         text = CONF.format(
-            cgroups=self.cgroups, engine=engine, containers=poor + containers, **self.settings
+            kind=self.runtime.kind,
+            cgroups=self.cgroups,
+            engine=engine,
+            containers=poor + containers,
+            packaged=packaged.split("[engine]\n")[-1],
         )
         (self.directory / "containers.conf").write_text(text)
         (self.directory / "storage.conf").write_text(
