@@ -42,6 +42,18 @@ struct ScopeUnit {
   bool operator==(const ScopeUnit&) const = default;
 };
 
+/// What of a container comes from outside of it: a checkpoint leaves it out, and a restore connects
+/// it anew.
+struct Outside {
+  std::vector<std::string> mounts{};  ///< destinations of what is bound from the host, in order
+  std::vector<std::string> masked{};  ///< absolute paths
+  std::uint64_t joined = 0;           ///< CLONE_NEW* bits of the namespaces joined by path
+  /// The pipes that the first three streams were given, "pipe:[123]"; empty for one that is none,
+  /// and with a terminal.
+  std::vector<std::string> pipes{};
+  bool operator==(const Outside&) const = default;
+};
+
 /// The intent: enough to undo a create that was killed at any point.
 struct Intent {
   std::string id{};
@@ -60,6 +72,7 @@ struct Intent {
   std::string seccomp_listener{};  ///< the agent's socket, which exec's filter has too, or empty
   std::string seccomp_metadata{};  ///< what the agent is sent with it
   ResctrlGroup resctrl{};
+  Outside outside{};
   bool operator==(const Intent&) const = default;
 };
 

@@ -76,6 +76,45 @@ struct ExecRequest {
   std::string timings{};  ///< as CreateRequest's
 };
 
+/// What checkpoint and restore share: where the images are, and what criu(8) is told. Words are
+/// checked when they are used.
+struct ImageRequest {
+  std::string image_path{};  ///< absolute
+  std::string work_path{};   ///< absolute; empty: the image path. criu's logs
+  bool tcp_established = false;
+  bool tcp_close = false;
+  bool external_unix_sockets = false;
+  bool shell_job = false;
+  bool file_locks = false;
+  bool auto_dedup = false;
+  bool lazy_pages = false;
+  std::string cgroup_mode{};                    ///< --manage-cgroups-mode
+  std::string network_lock{};                   ///< --network-lock
+  std::vector<std::string> empty_namespaces{};  ///< --empty-ns
+};
+
+struct CheckpointRequest {
+  GlobalOptions global{};
+  std::string id{};
+  ImageRequest image{};
+  std::string parent_path{};  ///< of earlier images, relative to the image path
+  bool leave_running = false;
+  bool pre_dump = false;
+  bool link_remap = false;
+  bool tcp_skip_in_flight = false;
+  std::string page_server{};  ///< "ADDRESS:PORT"
+  int status_fd = -1;         ///< is written a zero byte when lazy pages can be had
+};
+
+struct RestoreRequest {
+  CreateRequest create{};
+  ImageRequest image{};
+  bool detach = false;
+  bool no_subreaper = false;
+  std::string lsm_profile{};  ///< "TYPE:NAME"
+  std::string lsm_mount_context{};
+};
+
 /// New limits for a container.
 struct UpdateRequest {
   GlobalOptions global{};
@@ -104,6 +143,12 @@ void start(const GlobalOptions& global, const std::string& id,
 int run(const RunRequest& request);
 /// Runs a further process in a container; unless detached, gives its exit code (128 + signal).
 int exec(const ExecRequest& request);
+/// Writes a running container to files. Unless it is left running, or only its memory is written
+/// ahead (pre_dump), its processes end and it is deleted. One that cannot be written runs on.
+void checkpoint(const CheckpointRequest& request);
+/// Makes a container that runs on from such files; unless detached, attends its process and gives
+/// the exit code (128 + signal).
+int restore(const RestoreRequest& request);
 /// Sends a signal to the container's init; with `all`, an ended container is no error.
 void kill(const GlobalOptions& global, const std::string& id, int signal, bool all);
 /// Removes a stopped container (created ones are killed first); with `force`, any, or none.

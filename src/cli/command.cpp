@@ -12,9 +12,10 @@ namespace tare::cli {
 namespace {
 
 // In the order of a container's life, then what looks at it from outside.
-constexpr std::array<const Command*, 17> kCommands{
-    &kCreate, &kStart,  &kRun,    &kExec,   &kState,  &kList, &kPs,       &kEvents, &kKill,
-    &kPause,  &kResume, &kUpdate, &kMounts, &kDelete, &kSpec, &kFeatures, &kExplain};
+constexpr std::array<const Command*, 19> kCommands{
+    &kCreate,  &kStart,  &kRun,   &kExec,     &kState,  &kList,   &kPs,
+    &kEvents,  &kKill,   &kPause, &kResume,   &kUpdate, &kMounts, &kCheckpoint,
+    &kRestore, &kDelete, &kSpec,  &kFeatures, &kExplain};
 
 }  // namespace
 

@@ -40,6 +40,7 @@ struct Command {
 /// `most_words` of a command that takes any number.
 inline constexpr std::size_t kAnyNumber = static_cast<std::size_t>(-1);
 
+extern const Command kCheckpoint;
 extern const Command kCreate;
 extern const Command kDelete;
 extern const Command kEvents;
@@ -51,6 +52,7 @@ extern const Command kList;
 extern const Command kMounts;
 extern const Command kPause;
 extern const Command kPs;
+extern const Command kRestore;
 extern const Command kResume;
 extern const Command kRun;
 extern const Command kSpec;

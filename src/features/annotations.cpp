@@ -28,12 +28,19 @@ std::map<std::string, std::string> read(const spec::Reader& top) {
 
 std::vector<std::string> acted_on() {
   return {
-      std::string(handler::kByVariant), "org.systemd.property.",
-      "run.oci.delegate-cgroup",        std::string(handler::kByName),
-      "run.oci.hooks.stderr",           "run.oci.hooks.stdout",
-      "run.oci.keep_original_groups",   "run.oci.mount_context_type",
-      "run.oci.pidfd_receiver",         "run.oci.seccomp.receiver",
-      "run.oci.seccomp_bpf_data",       "run.oci.seccomp_fail_unknown_syscall",
+      std::string(handler::kByVariant),
+      "org.criu.config",
+      "org.systemd.property.",
+      "run.oci.delegate-cgroup",
+      std::string(handler::kByName),
+      "run.oci.hooks.stderr",
+      "run.oci.hooks.stdout",
+      "run.oci.keep_original_groups",
+      "run.oci.mount_context_type",
+      "run.oci.pidfd_receiver",
+      "run.oci.seccomp.receiver",
+      "run.oci.seccomp_bpf_data",
+      "run.oci.seccomp_fail_unknown_syscall",
       "run.oci.systemd.subgroup",
   };
 }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "features/all.hpp"
+#include "features/criu.hpp"
 #include "features/mount_options.hpp"
 #include "tare/runtime.hpp"
 
@@ -66,7 +67,8 @@ std::string features_document() {
       {"linux", linux_part()},
       {"potentiallyUnsafeConfigAnnotations", annotations::acted_on()},
       {"annotations",
-       {{"org.opencontainers.runc.checkpoint.enabled", "false"}, {"tare.version", TARE_VERSION}}},
+       {{"org.opencontainers.runc.checkpoint.enabled", criu::find_program() ? "true" : "false"},
+        {"tare.version", TARE_VERSION}}},
   };
   return document.dump(4);
 }

@@ -1,9 +1,12 @@
 #include "features/stdio.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 #include "sys/fd.hpp"
 #include "sys/file.hpp"
@@ -18,6 +21,19 @@ bool is_null_device(const struct stat& stream) {
   return S_ISCHR(stream.st_mode) && stream.st_rdev == makedev(1, 3);
 }
 
+// The container's own, if it has one. Whatever else has the name there must neither be followed nor
+// hold us up, and is not taken.
+sys::Fd find_own_null() {
+  try {
+    std::optional<sys::Fd> own = sys::find_at(sys::FdRef::cwd(), "/dev/null", O_RDWR | O_NOFOLLOW);
+    if (own && is_null_device(sys::status(*own))) return std::move(*own);
+  } catch (const Error&) {
+    // The rules of its cgroup, say, forbid it.
+    return sys::Fd();
+  }
+  return sys::Fd();
+}
+
 bool may_be_left(int number) {
   return number == EPERM || number == EINVAL || number == EROFS;
 }
@@ -25,10 +41,16 @@ bool may_be_left(int number) {
 }  // namespace
 
 void apply(uid_t uid) {
+  std::optional<sys::Fd> null;
   for (int number = 0; number < kStreams; ++number) {
     const sys::FdRef stream(number);
     const struct stat found = sys::status(stream);
-    if (found.st_uid == uid || is_null_device(found)) continue;
+    if (is_null_device(found)) {
+      if (!null) null = find_own_null();
+      if (*null) sys::place(*null, number);
+      continue;
+    }
+    if (found.st_uid == uid) continue;
     try {
       sys::change_owner(stream, uid, found.st_gid);
     } catch (const Error& error) {

@@ -62,4 +62,26 @@ sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::fun
   return child;
 }
 
+void run_in_child(const sys::CloneRequest& request, const std::function<void()>& work) {
+  auto [near, far] = sys::socket_pair();
+  ParentEnd parent(std::move(near));
+  InitEnd child(std::move(far));
+  const sys::Child process = sys::spawn(request, [&] {
+    parent.close();
+    try {
+      work();
+      child.send(FromInit::ready);
+      return 0;
+    } catch (const Error& error) {
+      child.send_failure(error);
+      return 1;
+    }
+  });
+  child.close();
+  // Its word is kept by the socket, so it can be reaped first, whatever that word is.
+  sys::wait_for(process.pidfd);
+  if (parent.receive().kind == FromInit::ready) return;
+  throw Error(ErrorKind::internal, "a process of the runtime's own died without a word");
+}
+
 }  // namespace tare::stages

@@ -28,4 +28,8 @@ sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::fun
                                 const std::function<int()>& body,
                                 const std::function<void(pid_t)>& place = {});
 
+/// Runs `work` in a child of ours, born as `request` says, waits for the child's end, and throws
+/// what `work` threw there.
+void run_in_child(const sys::CloneRequest& request, const std::function<void()>& work);
+
 }  // namespace tare::stages

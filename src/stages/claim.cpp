@@ -1,5 +1,6 @@
 #include "stages/claim.hpp"
 
+#include "features/criu_options.hpp"
 #include "sys/clock.hpp"
 #include "sys/process.hpp"
 
@@ -7,6 +8,10 @@ namespace tare::stages {
 
 Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Record& record) {
   const Plan& plan = bundle.plan;
+  Outside outside =
+      criu_options::plan(plan.mounts, plan.devices, plan.masked_paths, plan.namespaces);
+  // Only now can it be known: the payload may give its streams others before it is dumped.
+  if (!plan.process.terminal.enabled) outside.pipes = criu_options::own_pipes();
   return {
       .id = request.id,
       .bundle = request.bundle,
@@ -24,6 +29,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .seccomp_listener = plan.seccomp.listener.path,
       .seccomp_metadata = plan.seccomp.listener.metadata,
       .resctrl = plan.intel_rdt.group,
+      .outside = std::move(outside),
   };
 }
 

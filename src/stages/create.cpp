@@ -123,6 +123,7 @@ class Attendant {
       case FromInit::closed:
         throw death_of_init(made_.init, made_.record.cgroup_directory);
       case FromInit::joined:
+      case FromInit::criu:
       case FromInit::ready:
       case FromInit::failed:
         break;

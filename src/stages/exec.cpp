@@ -248,6 +248,7 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
         if (ready) return console;
         throw death_of_init(process, "");
       case FromInit::joined:
+      case FromInit::criu:
       case FromInit::need_id_map:
       case FromInit::need_hooks:
       case FromInit::failed:

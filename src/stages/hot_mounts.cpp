@@ -16,15 +16,14 @@
 
 #include "features/mounts.hpp"
 #include "host/host.hpp"
+#include "stages/birth.hpp"
 #include "stages/create.hpp"
 #include "stages/lifecycle.hpp"
-#include "stages/protocol.hpp"
 #include "stages/undo.hpp"
 #include "sys/credentials.hpp"
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
 #include "sys/process.hpp"
-#include "sys/socket.hpp"
 
 namespace tare {
 namespace stages {
@@ -79,25 +78,7 @@ Inside enter(const Found& found) {
 // Runs `work` in the container's namespaces and throws what it throws.
 template <typename Work>
 void run_inside(const Found& found, Work&& work) {
-  auto [near, far] = sys::socket_pair();
-  ParentEnd parent(std::move(near));
-  InitEnd child(std::move(far));
-  const sys::Child process = sys::spawn({}, [&] {
-    parent.close();
-    try {
-      work(enter(found));
-      child.send(FromInit::ready);
-      return 0;
-    } catch (const Error& error) {
-      child.send_failure(error);
-      return 1;
-    }
-  });
-  child.close();
-  // Its word is kept by the socket, so it can be reaped first, whatever that word is.
-  sys::wait_for(process.pidfd);
-  if (parent.receive().kind == FromInit::ready) return;
-  throw Error(ErrorKind::internal, "the process in the container's namespaces died without a word");
+  run_in_child({}, [&] { work(enter(found)); });
 }
 
 // The container's own mappings, for mounts that are to have the same.

@@ -149,6 +149,14 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
   directory.remove();
 }
 
+void forget(const GlobalOptions& global, const Record& ours) {
+  const std::optional<state::ContainerDirectory> directory =
+      state::Store(global).find(ours.id, state::Lock::exclusive);
+  if (!directory) return;
+  const std::optional<Record> record = directory->find_record();
+  if (record && record->init == ours.init) destroy(*directory, record);
+}
+
 }  // namespace stages
 
 using stages::observe;

@@ -40,4 +40,8 @@ void run_poststart(const state::ContainerDirectory& directory, const Record& rec
 void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record,
              bool force = false);
 
+/// Destroys the container that this process has attended to its end, unless somebody else did, and
+/// perhaps took its id.
+void forget(const GlobalOptions& global, const Record& ours);
+
 }  // namespace tare::stages

@@ -2,6 +2,9 @@
 ///
 ///   init → parent       parent → init     when
 ///   Joined                                the joiner has made init; pid and pidfd come with it
+///   Criu                                  of a restore: criu's socket comes with it, and the
+///   numbers
+///                                         of its directories
 ///   NeedIdMap           IdsMapped         in a new user namespace, before anything else
 ///   Console                               the pty's master comes with it
 ///   NeedHooks           HooksDone         all mounts are there, the root is not yet entered;
@@ -29,6 +32,7 @@ namespace tare::stages {
 
 enum class FromInit : char {
   joined = 'J',
+  criu = 'U',
   need_id_map = 'M',
   console = 'C',
   need_hooks = 'H',
@@ -52,8 +56,9 @@ enum class ToInit : char {
 /// A request of init as the parent gets it.
 struct Request {
   FromInit kind = FromInit::closed;
-  std::string text{};  ///< Console: the pty's name; Joined: the pid; Listener: the number
-  sys::Fd attached{};  ///< Console: the master; Joined: the pidfd
+  /// Console: the pty's name; Joined: the pid; Listener: the number; Criu: two numbers
+  std::string text{};
+  sys::Fd attached{};  ///< Console: the master; Joined: the pidfd; Criu: the socket
 };
 
 /// The parent's end.

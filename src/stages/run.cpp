@@ -36,15 +36,6 @@ Running start_now(const CreateRequest& request, Start start) {
   return {std::move(made->init), std::move(made->console), std::move(made->notify), made->record};
 }
 
-// Forgets the container that has ended, unless somebody else did, and perhaps took its id.
-void forget(const GlobalOptions& global, const Record& ours) {
-  const std::optional<state::ContainerDirectory> directory =
-      state::Store(global).find(ours.id, state::Lock::exclusive);
-  if (!directory) return;
-  const std::optional<Record> record = directory->find_record();
-  if (record && record->init == ours.init) stages::destroy(*directory, record);
-}
-
 }  // namespace
 
 void create(const CreateRequest& request) {
@@ -68,7 +59,7 @@ int run(const RunRequest& request) {
   Running running = start_now(request.create, Start::now_attended);
   const sys::ExitStatus status =
       stages::attend(blocked, running.init, std::move(running.console), std::move(running.notify));
-  if (!request.keep) forget(request.create.global, running.record);
+  if (!request.keep) stages::forget(request.create.global, running.record);
   return status.shell_code();
 }
 

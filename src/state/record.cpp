@@ -81,6 +81,26 @@ ScopeUnit read_scope(const spec::Reader& object) {
   return {.name = object.at("name").string(), .user = object.at("user").boolean()};
 }
 
+json to_json(const Outside& outside) {
+  return {{"mounts", outside.mounts},
+          {"masked", outside.masked},
+          {"joined", outside.joined},
+          {"pipes", outside.pipes}};
+}
+
+std::vector<std::string> read_texts(const spec::Reader& list) {
+  std::vector<std::string> texts;
+  for (const spec::Reader& item : list.items()) texts.push_back(item.string());
+  return texts;
+}
+
+Outside read_outside(const spec::Reader& object) {
+  return {.mounts = read_texts(object.at("mounts")),
+          .masked = read_texts(object.at("masked")),
+          .joined = object.at("joined").integer<std::uint64_t>(),
+          .pipes = read_texts(object.at("pipes"))};
+}
+
 ordered_json shown(const State& state, const std::string& owner) {
   const Record& record = state.record;
   ordered_json out{
@@ -117,6 +137,7 @@ std::string to_json(const Intent& intent) {
       {"seccompListener", intent.seccomp_listener},
       {"seccompMetadata", intent.seccomp_metadata},
       {"resctrl", to_json(intent.resctrl)},
+      {"outside", to_json(intent.outside)},
   });
 }
 
@@ -168,6 +189,7 @@ Intent intent_from_json(std::string_view text) {
         .seccomp_listener = top.at("seccompListener").string(),
         .seccomp_metadata = top.at("seccompMetadata").string(),
         .resctrl = read_resctrl(top.at("resctrl")),
+        .outside = read_outside(top.at("outside")),
     };
   });
 }

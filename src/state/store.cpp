@@ -20,6 +20,7 @@ constexpr char kGate[] = "gate";
 constexpr char kAnswer[] = "answer";
 constexpr char kSeccomp[] = "seccomp";
 constexpr char kNotify[] = "notify";
+constexpr char kCriu[] = "criu";
 constexpr char kNotifySocket[] = "notify/notify.sock";
 // No id has an @ in it.
 constexpr char kSeccompCache[] = "@seccomp";
@@ -163,6 +164,7 @@ void ContainerDirectory::remove() const {
     // Only few containers have it, so only what cannot be removed without is looked at.
     sys::remove_file(directory_, kNotifySocket);
     sys::remove_directory(directory_, kNotify);
+    sys::remove_directory(directory_, kCriu);
     sys::remove_directory(sys::FdRef::cwd(), path_);
   }
 }

@@ -36,6 +36,11 @@ void keep_across_exec(FdRef fd) {
   if (::fcntl(fd.number(), F_SETFD, 0) < 0) raise(errno, "fcntl({}, F_SETFD)", describe(fd));
 }
 
+bool is_writable(FdRef fd) noexcept {
+  const int flags = ::fcntl(fd.number(), F_GETFL);
+  return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
 void close_on_exec_from(int first) {
   if (::close_range(static_cast<unsigned>(first), ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
     raise(errno, "close_range({}, ~0, CLOSE_RANGE_CLOEXEC)", first);

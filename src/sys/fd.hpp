@@ -66,6 +66,9 @@ void place(FdRef fd, int number);
 /// Marks a descriptor as surviving execve, for hand-over to a payload. Throws Error(system).
 void keep_across_exec(FdRef fd);
 
+/// Whether `fd` is open and may be written to.
+bool is_writable(FdRef fd) noexcept;
+
 /// Marks every descriptor from `first` on O_CLOEXEC, whatever the caller left open.
 /// Throws Error(system).
 void close_on_exec_from(int first);

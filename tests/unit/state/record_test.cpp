@@ -27,7 +27,11 @@ Intent full_intent() {
           .linux_part = R"({"personality":{"domain":"LINUX32"}})",
           .keyring_kept = true,
           .seccomp_listener = "/run/agent",
-          .seccomp_metadata = "{\"a\":1}\n"};
+          .seccomp_metadata = "{\"a\":1}\n",
+          .outside = {.mounts = {"/etc/hosts"},
+                      .masked = {"/proc/kcore"},
+                      .joined = 0x40000000,
+                      .pipes = {"", "pipe:[7]", "pipe:[8]"}}};
 }
 
 Record full_record() {
