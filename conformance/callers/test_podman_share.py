@@ -23,7 +23,7 @@ def test_a_container_that_joined_a_pid_namespace_sees_its_processes(held):
 def test_a_pod_shares_what_pods_share(podman):
     podman.need_init()
     words = ["--name", "pea", "--network", "none"]
-    if podman.cgroups == "cgroupfs" and podman.version < (5,):
+    if podman.cgroups == "cgroupfs" and podman.is_old:
         # The cgroup that podman 4 makes for a pod forbids all devices, to the runtime too.
         words.append("--share-parent=false")
     podman("pod", "create", *words).check()

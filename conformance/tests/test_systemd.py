@@ -80,6 +80,11 @@ def test_a_container_of_the_same_name_can_follow_at_once(scoped):
         scoped.run().check()
 
 
+def test_a_scope_with_too_little_memory_is_said_to_have_it(scoped):
+    scoped.set("linux.resources.memory", {"limit": 4096})
+    assert "memory limit" in scoped.create().fails().err
+
+
 def test_without_a_path_the_scope_is_named_for_the_container(scoped):
     scoped.set("linux.cgroupsPath", "")
     scoped.hold()

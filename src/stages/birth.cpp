@@ -3,6 +3,7 @@
 #include <charconv>
 #include <string>
 
+#include "stages/handover.hpp"
 #include "stages/protocol.hpp"
 #include "sys/socket.hpp"
 
@@ -35,6 +36,7 @@ int join_and_clone(InitEnd& channel, std::uint64_t namespaces, const std::functi
 
 sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
                                 const std::function<int()>& body,
+                                const std::string& cgroup_directory,
                                 const std::function<void(pid_t)>& place) {
   auto [near, far] = sys::socket_pair();
   ParentEnd from_joiner(std::move(near));
@@ -52,12 +54,12 @@ sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::fun
     from_joiner.send(ToInit::proceed);
   }
   // Its word is kept by the socket, so it can be reaped first, whatever that word is.
-  sys::wait_for(joiner.pidfd);
+  const sys::ExitStatus ended = sys::wait_for(joiner.pidfd);
   Request answer = from_joiner.receive();
   sys::Child child{.pidfd = std::move(answer.attached)};
   std::from_chars(answer.text.data(), answer.text.data() + answer.text.size(), child.pid);
   if (answer.kind != FromInit::joined || child.pid <= 0 || !child.pidfd) {
-    throw Error(ErrorKind::internal, "the process that joins namespaces died without a word");
+    throw death_of("the process that joins namespaces", ended, cgroup_directory);
   }
   return child;
 }

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "sys/fd.hpp"
 #include "sys/process.hpp"
@@ -23,9 +24,11 @@ namespace tare::stages {
 
 /// Makes a child through a joiner: `join` runs in the joiner, `body` in the child. `place`, where
 /// there is one, runs before both, here in the parent, with the joiner's pid: it puts the joiner
-/// where the child is to be born. Throws what `place` or the joiner failed with.
+/// where the child is to be born, `cgroup_directory` then. Throws what `place` or the joiner failed
+/// with, or why the joiner died, which a memory limit can do to it already.
 sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
                                 const std::function<int()>& body,
+                                const std::string& cgroup_directory,
                                 const std::function<void(pid_t)>& place = {});
 
 /// Runs `work` in a child of ours, born as `request` says, waits for the child's end, and throws

@@ -69,7 +69,7 @@ sys::Child spawn_init(Made& made, InitTools& tools, sys::Fd& cgroup) {
     if (plan.namespaces.needs_joiner()) namespaces::join(std::exchange(tools.join, {}));
   };
   const auto place = [&](pid_t joiner) { cgroup = make_scope(plan, made.undo, joiner); };
-  return spawn_through_joiner(request, join, body,
+  return spawn_through_joiner(request, join, body, made.record.cgroup_directory,
                               in_scope ? std::function<void(pid_t)>(place) : nullptr);
 }
 

@@ -168,14 +168,14 @@ sys::Child spawn_in(const Place& place, const ProcessPlan& plan, ExecTools& tool
   sys::CloneRequest request;
   if (place.cgroup) request.cgroup = place.cgroup.ref();
   try {
-    return spawn_through_joiner(request, join, body);
+    return spawn_through_joiner(request, join, body, "");
   } catch (const Error& error) {
     // A plain user may not move a process from a login's cgroup into one of the user's own systemd
     // (cgroups(7), "Delegation containment"), but may have systemd do so.
     const bool outside = error.errno_value() == EACCES || error.errno_value() == EPERM;
     if (!place.scope.user || !outside) throw;
   }
-  return spawn_through_joiner({}, join, body, [&](pid_t joiner) {
+  return spawn_through_joiner({}, join, body, "", [&](pid_t joiner) {
     cgroup_systemd::attach({.name = place.scope.name, .user = true}, place.inner, joiner);
   });
 }

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "stages/limits.hpp"
+#include "sys/cgroup_file.hpp"
 #include "sys/file.hpp"
 #include "sys/socket.hpp"
 
@@ -105,17 +106,25 @@ void check_executed(const InitProcess& init, const std::string& cgroup_directory
   if (was_out_of_memory(cgroup_directory)) throw out_of_memory(cgroup_directory);
 }
 
-Error death_of_init(const sys::Child& process, const std::string& cgroup_directory) {
-  const sys::ExitStatus status = sys::wait_for(process.pidfd);
+Error death_of(std::string_view who, const sys::ExitStatus& status,
+               const std::string& cgroup_directory) {
   if (status.signal == SIGKILL && was_out_of_memory(cgroup_directory)) {
     return out_of_memory(cgroup_directory);
   }
-  if (status.signal != 0) {
-    return Error(ErrorKind::system,
-                 fmt::format("the container's init was killed by signal {}", status.signal));
+  if (status.signal == 0) {
+    return Error(ErrorKind::system, fmt::format("{} exited with status {}", who, status.code));
   }
-  return Error(ErrorKind::system,
-               fmt::format("the container's init exited with status {}", status.code));
+  Error error(ErrorKind::system, fmt::format("{} was killed by signal {}", who, status.signal));
+  // systemd removes a scope with its last process, and the count of what was killed goes with it.
+  if (status.signal == SIGKILL && !cgroup_directory.empty() &&
+      !sys::find_directory(sys::FdRef::cwd(), cgroup_directory)) {
+    error.set_hint("a memory limit that is too low does this; the kernel's log would tell");
+  }
+  return error;
+}
+
+Error death_of_init(const sys::Child& process, const std::string& cgroup_directory) {
+  return death_of("the container's init", sys::wait_for(process.pidfd), cgroup_directory);
 }
 
 }  // namespace tare::stages

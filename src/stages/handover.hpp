@@ -35,8 +35,12 @@ InitProcess identity_of(const sys::Child& process);
 /// parent has reaped it.
 void check_executed(const InitProcess& init, const std::string& cgroup_directory);
 
-/// Reaps a process that closed its channel without a word, and says why it died: the memory limit
-/// of its cgroup, a signal, or an exit.
+/// Why a process that was to become the container's, `who`, ended before it was one: the memory
+/// limit of its cgroup, a signal, or an exit.
+Error death_of(std::string_view who, const sys::ExitStatus& status,
+               const std::string& cgroup_directory);
+
+/// Reaps a process that closed its channel without a word, and says why it died, as death_of.
 Error death_of_init(const sys::Child& process, const std::string& cgroup_directory);
 
 }  // namespace tare::stages
