@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 
 import pytest
@@ -172,12 +173,28 @@ def test_metrics_are_of_its_cgroup(held):
     assert set(told) & {"cpu", "CPU", "pids", "memory", "usage_usec"} or told
 
 
-def test_update_changes_a_limit(containerd):
+def test_a_memory_limit_is_the_cgroup_s(containerd):
     if "memory" not in place.controllers():
         pytest.skip("no memory controller in this cgroup2 tree")
-    containerd.hold(flags=["--memory-limit", str(64 << 20)])
-    limit = containerd.cgroup("held") / "memory.max"
-    assert int(limit.read_text()) == 64 << 20
+    flags = ["--memory-limit", str(64 << 20)]
+    assert containerd.sh("cat /sys/fs/cgroup/memory.max", flags) == f"{64 << 20}\n"
+
+
+def test_a_user_namespace_has_the_ids_that_are_told(containerd):
+    ids = "0:200000:65536"
+    said = containerd.sh("cat /proc/self/uid_map; id -u", ["--uidmap", ids, "--gidmap", ids])
+    assert said.split() == ["0", "200000", "65536", "0"]
+
+
+@pytest.mark.guest("a service manager")
+def test_the_systemd_driver_makes_a_scope(containerd):
+    flags = ["--runc-systemd-cgroup", "--cgroup", "tconf.slice:ctr:held"]
+    containerd.hold(flags=flags)
+    told = pathlib.Path(f"/proc/{containerd.pid('held')}/cgroup").read_text()
+    assert told == "0::/tconf.slice/ctr-held.scope\n"
+    containerd.exec("held", "/bin/true").check()
+    containerd.remove("held")
+    place.until(lambda: not place.cgroups_named("ctr-held.scope"), "end of the scope")
 
 
 def test_events_tell_of_its_life(containerd):
