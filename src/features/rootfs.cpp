@@ -107,6 +107,19 @@ Error invalid(const std::string& text) {
   return error;
 }
 
+// The kernel's first root is mounted on nothing, so there is no place for it to go (pivot_root(2),
+// EINVAL): what starts containers from an initramfs has to say so.
+void pivot() {
+  try {
+    sys::pivot_root_here();
+  } catch (Error& error) {
+    if (error.errno_value() == EINVAL) {
+      error.set_hint("where the root is an initramfs it cannot be pivoted: use --no-pivot");
+    }
+    throw;
+  }
+}
+
 }  // namespace
 
 Spec read(const spec::Reader& top) {
@@ -179,7 +192,7 @@ void enter_in_init(const Plan& plan, const sys::Root& root) {
              [&] {
                if (plan.no_pivot) hide_host_filesystems(plan);
                sys::change_directory(root.fd());
-               plan.no_pivot ? sys::move_root_here() : sys::pivot_root_here();
+               plan.no_pivot ? sys::move_root_here() : pivot();
              });
   // Private and slave hold since the clone was made; these two would have kept it from being
   // attached.
