@@ -102,3 +102,31 @@ def test_a_user_without_ids_is_root_in_a_container_and_nobody_else(lonely):
     assert lonely.sh("id -u; wc -l </proc/self/uid_map") == "0\n1\n"
     call = lonely.run("/bin/true", flags=["--user", "1000"]).fails(126)
     assert "/process/user/uid" in call.err or "OCI" in call.err
+
+
+@pytest.fixture
+def sessionless(scratch, archive, binary, own_run):
+    """podman of a user whom no login has given a cgroup, a bus or a runtime directory."""
+    person = Person("user")
+    person.has_session = False
+    made = Podman(scratch / "podman-sessionless", binary, person, "cgroupfs")
+    made.load(archive)
+    yield made
+    assert made.clear() == []
+    made.leave()
+
+
+@pytest.mark.skipif(not PODMAN, reason="no podman")
+def test_without_a_session_a_container_stays_in_the_cgroup_of_its_caller(sessionless):
+    said = sessionless.sh("sed -n s/^0:://p /proc/self/cgroup; id -u", ["--cgroupns", "host"])
+    with open("/proc/self/cgroup", encoding="utf-8") as file:
+        ours = next(line.strip()[3:] for line in file if line.startswith("0::"))
+    assert said == f"{ours}\n0\n"
+
+
+@pytest.mark.guest("a service manager, though not for this user")
+def test_without_a_bus_systemd_is_done_without(sessionless):
+    sessionless.cgroups = "systemd"
+    sessionless.configure()
+    said = sessionless.run("/bin/echo", "well")
+    assert said.check().out == "well\n" and "cgroupfs" in said.err

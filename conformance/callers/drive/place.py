@@ -32,6 +32,7 @@ class Person:
         self.home = pathlib.Path(about.pw_dir)
         self.runtime_dir = pathlib.Path(f"/run/user/{self.uid}" if self.uid else "/run")
         self.cgroup = host.CGROUPS / f"user-{name}"
+        self.has_session = True  # and with it a cgroup that is delegated, and a bus
 
     def wrap(self, argv, environment, cwd="/"):
         """The words that run a command as this person, and the environment to start them with."""
@@ -39,6 +40,8 @@ class Person:
             return argv, {**ENVIRONMENT, **environment}
         ids = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--init-groups"]
         ours = {**environment, "XDG_RUNTIME_DIR": str(self.runtime_dir), "USER": self.name}
+        if not self.has_session:
+            return [*ids, *argv], {**ENVIRONMENT, **ours, "XDG_RUNTIME_DIR": environment["TMPDIR"]}
         if not events.IN_GUEST:
             enter = f'echo 0 >{self.cgroup}/home/cgroup.procs && exec "$@"'
             return ["sh", "-c", enter, "sh", *ids, *argv], {**ENVIRONMENT, **ours}
