@@ -24,12 +24,20 @@ def clone(path):
     return host.LIBC.syscall(OPEN_TREE, -100, path.encode(), ctypes.c_uint(CLONE_TREE))
 
 
+def not_here(why):
+    print(f"no initramfs: {why}", file=sys.stderr)
+    sys.exit(NOT_HERE)
+
+
 def descend(namespace):
     """Takes away what is mounted over the first root, and makes that ours."""
+    before = os.stat("/").st_dev
     if host.LIBC.umount2(b"/", host.MNT_DETACH) != 0:
-        sys.exit(NOT_HERE)
-    if host.LIBC.setns(namespace, sandbox.CLONE_NEWNS) != 0 or os.path.exists("/usr/bin"):
-        sys.exit(NOT_HERE)
+        not_here(f"umount2: {os.strerror(ctypes.get_errno())}")
+    if host.LIBC.setns(namespace, sandbox.CLONE_NEWNS) != 0:
+        not_here(f"setns: {os.strerror(ctypes.get_errno())}")
+    if os.stat("/").st_dev == before:
+        not_here("the root is still there")
 
 
 def attach(tree, path, made):
@@ -55,6 +63,7 @@ def main():
     try:
         for path, tree in trees.items():
             attach(tree, path, made)
+        links = {path: target for path, target in links.items() if not os.path.lexists(path)}
         for path, target in links.items():
             os.symlink(target, path)
         child = os.posix_spawn(argv[0], argv, os.environ)

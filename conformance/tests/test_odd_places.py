@@ -179,6 +179,10 @@ def test_no_pivot_runs_a_container_from_an_initramfs(on_initramfs):
 
 @pytest.mark.tare("gives a hint")
 def test_without_no_pivot_the_error_on_an_initramfs_names_the_option(on_initramfs):
+    tell = [*on_initramfs.runtime.wrapper, "/usr/bin/busybox", "cat", "/proc/self/mountinfo"]
+    mounts = [line.split() for line in on_initramfs.runtime.call(argv=tell).check().out.splitlines()]
+    if any(fields[4] == "/" and fields[0] != fields[1] for fields in mounts):
+        pytest.skip("this kernel mounts its first root on another, and it can be pivoted")
     on_initramfs.args("/bin/true")
     log = on_initramfs.path("log")
     on_initramfs.runtime.globals = ("--log", log, "--log-format", "json")
@@ -207,7 +211,10 @@ def service(binary, template):
         words = f"{binary} --root {person.directory}/state"
         start = f"ExecStart={words} run --bundle {person.bundle} box"
         directory.mkdir(parents=True, exist_ok=True)
-        person.unit.write_text(f"[Service]\nDelegate=yes\nSuccessExitStatus=7\n{start}\n")
+        person.told = person.directory / "told"
+        tell = f"ExecStopPost=/bin/sh -c 'echo $$SERVICE_RESULT $$EXIT_STATUS >{person.told}'"
+        lines = ["[Service]", "Delegate=yes", "SuccessExitStatus=7", start, tell, ""]
+        person.unit.write_text("\n".join(lines))
         os.chown(person.unit, person.uid, person.gid)
         yield person
         person.call("systemctl", "--user", "stop", person.unit.name)
@@ -221,7 +228,6 @@ def test_a_unit_of_a_user_runs_and_stops_a_container(service):
     assert service.ready.line() == "ready"
     assert service.runtime("state", "box").check().json["status"] == "running"
     service.call("systemctl", "--user", "stop", service.unit.name).check()
-    shown = service.call("systemctl", "--user", "show", "-P", "Result", "-P", "ExecMainStatus", service.unit.name)
     # systemd's SIGTERM reached the program, which ended with 7, and so did `run`.
-    assert shown.check().out.split() == ["success", "7"]
+    assert service.told.read_text() == "success 7\n"
     assert service.runtime("list", "-q").check().out == ""
