@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "sys/credentials.hpp"
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
 
@@ -139,12 +140,16 @@ void make_node(const Device& device, sys::FdRef parent, const std::string& name)
   const bool made = sys::make_node(parent, name, type_bits(device) | device.mode, number(device));
   const sys::Fd node = sys::open_at(parent, name, O_PATH | O_NOFOLLOW);
   // Of what is there by now, nothing but the inode in hand is known (CVE-2026-41579).
-  if (!is_device(sys::status(node), device)) refuse_existing(device);
+  struct stat found = sys::status(node);
+  if (!is_device(found, device)) refuse_existing(device);
   if (!made) return;
-  if (device.uid != 0 || device.gid != 0) sys::change_owner(node, device.uid, device.gid);
-  // mknod is subject to the umask, and a change of owner takes set-user-ID away.
-  const mode_t mode = sys::status(node).st_mode & kPermissions;
-  if (mode != device.mode) sys::change_mode(node, device.mode);
+  if (device.uid != 0 || device.gid != 0) {
+    sys::change_owner(node, device.uid, device.gid);
+    // Which takes set-user-ID away.
+    found = sys::status(node);
+  }
+  // The umask is out of the way, but a default ACL of the directory may not be.
+  if ((found.st_mode & kPermissions) != device.mode) sys::change_mode(node, device.mode);
 }
 
 void bind_node(const Device& device, sys::FdRef parent, const std::string& name,
@@ -215,6 +220,10 @@ std::vector<sys::Fd> open_sources(const Plan& plan) {
 
 void apply_in_init(const Plan& plan, const sys::Root& root, std::vector<sys::Fd> sources,
                    bool own_dev) {
+  // A mode that is right at once need not be set anew: two calls in place of two for each device.
+  // Directories on the way have no bits that a umask would take.
+  const bool makes_nodes = !plan.bind && !plan.devices.empty();
+  const mode_t before = makes_nodes ? sys::set_umask(0) : 0;
   // Almost all are in /dev, which is looked up once for all in a row.
   sys::Fd parent;
   std::string directory;
@@ -228,6 +237,7 @@ void apply_in_init(const Plan& plan, const sys::Root& root, std::vector<sys::Fd>
       make_node(device, parent, name);
     });
   }
+  if (makes_nodes) sys::set_umask(before);
   if (plan.links) make_links(root, own_dev);
 }
 

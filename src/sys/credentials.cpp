@@ -54,8 +54,8 @@ void set_uid(uid_t uid) {
   if (::syscall(SYS_setresuid, uid, uid, uid) < 0) raise(errno, "setresuid({0}, {0}, {0})", uid);
 }
 
-void set_umask(mode_t mask) noexcept {
-  ::umask(mask);
+mode_t set_umask(mode_t mask) noexcept {
+  return ::umask(mask);
 }
 
 // libcap is not used for these: it looks at what the kernel can do before its first call, which is

@@ -18,8 +18,8 @@ void set_groups(const std::vector<gid_t>& groups);
 void set_gid(gid_t gid);
 /// setresuid(2), all three ids at once. Throws Error(system).
 void set_uid(uid_t uid);
-/// umask(2).
-void set_umask(mode_t mask) noexcept;
+/// umask(2); gives the one before.
+mode_t set_umask(mode_t mask) noexcept;
 
 /// The three sets that capget(2) tells of; bit n stands for capability number n.
 struct CapabilitySets {

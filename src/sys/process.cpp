@@ -10,8 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <string_view>
 
 #include "sys/describe.hpp"
 #include "sys/file.hpp"
@@ -46,19 +48,18 @@ constexpr std::uint64_t kForkNoExec = 0x40;  // PF_FORKNOEXEC, linux/sched.h
 std::optional<std::uint64_t> find_stat(pid_t pid, int wanted) {
   const std::optional<Fd> file = find_at(FdRef::cwd(), fmt::format("/proc/{}/stat", pid), O_RDONLY);
   if (!file) return std::nullopt;
-  std::string text;
-  try {
-    text = read_all(*file);
-  } catch (const Error& error) {
-    // It was reaped between the two calls.
-    if (error.errno_value() == ESRCH) return std::nullopt;
-    throw;
-  }
+  // A line of at most 52 numbers and a name of 16 bytes, which the kernel gives as a whole.
+  std::array<char, 2048> room{};
+  const ssize_t got = ::read(file->number(), room.data(), room.size());
+  // It was reaped between the two calls.
+  if (got < 0 && errno == ESRCH) return std::nullopt;
+  if (got < 0) raise(errno, "read {}", describe(*file));
+  const std::string_view text(room.data(), static_cast<std::size_t>(got));
   std::size_t at = text.rfind(')');
-  for (int field = 2; field < wanted && at != std::string::npos; ++field)
+  for (int field = 2; field < wanted && at != std::string_view::npos; ++field)
     at = text.find(' ', at + 1);
   std::uint64_t value = 0;
-  if (at != std::string::npos) {
+  if (at != std::string_view::npos) {
     std::from_chars(text.data() + at + 1, text.data() + text.size(), value);
   }
   return value;
