@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <array>
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -41,10 +42,15 @@ bool may_be_left(int number) {
 }  // namespace
 
 void apply(uid_t uid) {
+  // All of them before a file of ours is opened, which would get the number of one that is closed.
+  std::array<struct stat, kStreams> streams{};
+  for (int number = 0; number < kStreams; ++number) {
+    streams.at(static_cast<std::size_t>(number)) = sys::status(sys::FdRef(number));
+  }
   std::optional<sys::Fd> null;
   for (int number = 0; number < kStreams; ++number) {
     const sys::FdRef stream(number);
-    const struct stat found = sys::status(stream);
+    const struct stat& found = streams.at(static_cast<std::size_t>(number));
     if (is_null_device(found)) {
       if (!null) null = find_own_null();
       if (*null) sys::place(*null, number);

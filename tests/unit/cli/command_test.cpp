@@ -54,7 +54,8 @@ TEST_CASE("command: every command is found by its name and by no other", "[comma
   }
   CHECK(names == std::set<std::string_view>{"create", "start", "state", "kill", "delete", "run",
                                             "exec", "list", "ps", "events", "pause", "resume",
-                                            "update", "mounts", "spec", "features", "explain"});
+                                            "update", "mounts", "spec", "features", "explain",
+                                            "checkpoint", "restore"});
   CHECK(find_command("frobnicate") == nullptr);
   CHECK(find_command("creat") == nullptr);
   CHECK(find_command("") == nullptr);

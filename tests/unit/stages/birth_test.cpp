@@ -29,8 +29,8 @@ bool reap() {
 TEST_CASE("the process that a joiner makes is the caller's child", "[birth]") {
   reap();
   const pid_t self = ::getpid();
-  const sys::Child child =
-      spawn_through_joiner({}, kJoinNothing, [&] { return ::getppid() == self ? 42 : 1; });
+  const sys::Child child = spawn_through_joiner(
+      {}, kJoinNothing, [&] { return ::getppid() == self ? 42 : 1; }, "");
   CHECK(child.pid > 0);
   CHECK(sys::wait_for(child.pidfd).code == 42);
   CHECK_FALSE(reap());
@@ -40,7 +40,7 @@ TEST_CASE("the joiner is gone when the process is there", "[birth]") {
   sys::Pipe pipe = sys::make_pipe();
   const sys::Child child = spawn_through_joiner(
       {}, [&] { sys::write_all(pipe.write_end, std::to_string(::getpid())); },
-      [] { return ::pause(); });
+      [] { return ::pause(); }, "");
   pipe.write_end.reset();
   // Only the joiner's number is written, and the child holds its copy of the pipe open.
   std::array<char, 32> text{};
@@ -60,7 +60,7 @@ TEST_CASE("what the joiner has done to itself is so for the process", "[birth]")
         const sys::Fd directory = sys::open_at(sys::FdRef::cwd(), "/usr", O_PATH);
         sys::change_directory(directory);
       },
-      [] { return sys::current_directory() == "/usr" ? 0 : 1; });
+      [] { return sys::current_directory() == "/usr" ? 0 : 1; }, "");
   CHECK(sys::wait_for(child.pidfd).code == 0);
 }
 
@@ -72,7 +72,8 @@ TEST_CASE("what the joiner fails with is thrown here, and no process is left", "
                         [&] {
                           ran = true;
                           return 0;
-                        }),
+                        },
+                        ""),
                     "setns: operation not permitted");
   CHECK_FALSE(ran);
   CHECK_FALSE(reap());
@@ -81,9 +82,9 @@ TEST_CASE("what the joiner fails with is thrown here, and no process is left", "
 TEST_CASE("a clone that the kernel refuses is thrown here", "[birth]") {
   reap();
   // CLONE_FS with a new mount namespace is what clone(2) forbids.
-  CHECK_THROWS_WITH(
-      spawn_through_joiner({.namespaces = 0x00020000 | 0x200}, kJoinNothing, [] { return 0; }),
-      "clone3(CLONE_NEWNS|0x200): invalid argument");
+  CHECK_THROWS_WITH(spawn_through_joiner(
+                        {.namespaces = 0x00020000 | 0x200}, kJoinNothing, [] { return 0; }, ""),
+                    "clone3(CLONE_NEWNS|0x200): invalid argument");
   CHECK_FALSE(reap());
 }
 
@@ -96,8 +97,9 @@ TEST_CASE("a joiner that dies without a word is told of", "[birth]") {
                           if (how == 0) ::raise(SIGKILL);
                           sys::exit_now(0);
                         },
-                        [] { return 0; }),
-                    "the process that joins namespaces died without a word");
+                        [] { return 0; }, ""),
+                    how == 0 ? "the process that joins namespaces was killed by signal 9"
+                             : "the process that joins namespaces exited with status 0");
   CHECK_FALSE(reap());
 }
 
@@ -119,7 +121,8 @@ TEST_CASE("the process holds no end of the joiner's channel", "[birth]") {
   };
   const int before = count();
   // The parent's end, which is closed on exec like every other, is all that is left of it.
-  const sys::Child child = spawn_through_joiner({}, kJoinNothing, [&] { return count() - before; });
+  const sys::Child child = spawn_through_joiner(
+      {}, kJoinNothing, [&] { return count() - before; }, "");
   CHECK(sys::wait_for(child.pidfd).code <= 1);
 }
 
@@ -127,7 +130,7 @@ TEST_CASE("the joiner is placed before it joins", "[birth]") {
   sys::Pipe pipe = sys::make_pipe();
   pid_t placed = 0;
   const sys::Child child = spawn_through_joiner(
-      {}, [&] { sys::write_all(pipe.write_end, std::to_string(::getpid())); }, [] { return 0; },
+      {}, [&] { sys::write_all(pipe.write_end, std::to_string(::getpid())); }, [] { return 0; }, "",
       [&](pid_t joiner) {
         placed = joiner;
         sys::write_all(pipe.write_end, "placed ");
@@ -141,7 +144,7 @@ TEST_CASE("the joiner is placed before it joins", "[birth]") {
 TEST_CASE("a joiner that cannot be placed makes nothing and ends", "[birth]") {
   sys::Pipe pipe = sys::make_pipe();
   CHECK_THROWS_WITH(spawn_through_joiner(
-                        {}, [&] { sys::write_all(pipe.write_end, "joined"); }, [] { return 0; },
+                        {}, [&] { sys::write_all(pipe.write_end, "joined"); }, [] { return 0; }, "",
                         [](pid_t) { throw Error(ErrorKind::system, "no place"); }),
                     "no place");
   pipe.write_end.reset();
