@@ -52,6 +52,16 @@ def test_the_containers_root_can_make_cgroups_and_live_in_them(mapped):
     assert mapped.run().check().out.splitlines()[-1] == "0::/a"
 
 
+def test_a_container_that_manages_its_cgroup_has_every_controller_that_its_parent_has(box):
+    """As what runs in it limits in turn: a container engine, or systemd."""
+    box.bundle.namespace("cgroup")
+    box.set("linux.cgroupsPath", f"/{box.id}")
+    box.bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "rw"])
+    box.hold()
+    above = (host.CGROUPS / "cgroup.controllers").read_text().split()
+    assert set((host.CGROUPS / box.id / "cgroup.controllers").read_text().split()) == set(above)
+
+
 @pytest.mark.peer(runc="runc does it with systemd only", crun="1.8 gives it to root")
 def test_a_writable_cgroup_is_that_of_the_containers_user(mapped):
     mapped.set("process.user", {"uid": 7, "gid": 7})

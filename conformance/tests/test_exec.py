@@ -87,6 +87,24 @@ def test_cwd_sets_the_working_directory(held, flags):
     assert held.exec_facts(*flags)["cwd"] == "/tmp"
 
 
+@pytest.mark.peer(crun="enters it as the user, without the right to")
+def test_a_working_directory_that_is_closed_to_the_new_user_is_entered_all_the_same(box):
+    closed = box.rootfs / "closed"
+    closed.mkdir(0o700)
+    os.chown(closed, 42, 42)
+    box.set("process.cwd", "/closed")
+    box.set("process.user", {"uid": 42, "gid": 42})
+    box.set("process.capabilities", {})
+    box.hold()
+    assert box.exec_facts("--user", "0")["cwd"] == "/closed"
+
+
+@pytest.mark.peer(crun="makes the directory")
+def test_a_working_directory_that_is_not_there_is_an_error_of_exec_itself(held):
+    result = failed_itself(held.exec("true", flags=["--cwd", "/nonexistent/at/all"]))
+    assert "no such file or directory" in result.err
+
+
 @pytest.mark.peer(crun="1.8 lets --env replace the environment of the config")
 @pytest.mark.parametrize("flag", ["--env", "-e"])
 def test_env_adds_to_the_environment_of_the_config_and_the_last_one_wins(held, flag):
@@ -139,6 +157,26 @@ def test_cap_adds_capabilities(held, flag):
         assert wanted <= facts.capabilities(which), which
 
 
+@pytest.mark.peer(crun="lets --cap replace the capabilities of the config")
+def test_a_capability_that_is_inheritable_in_the_config_becomes_ambient_by_cap(box):
+    held = {"CAP_KILL", "CAP_SYSLOG", "CAP_CHOWN"}
+    box.set(
+        "process.capabilities",
+        {
+            "bounding": sorted(held),
+            "permitted": ["CAP_KILL"],
+            "effective": ["CAP_KILL"],
+            "inheritable": ["CAP_KILL", "CAP_SYSLOG"],
+            "ambient": ["CAP_KILL"],
+        },
+    )
+    box.hold()
+    facts = box.exec_facts("--cap", "CAP_SYSLOG", "--cap", "CAP_CHOWN")
+    assert facts.capabilities("permitted") == held
+    assert facts.capabilities("ambient") == {"CAP_KILL", "CAP_SYSLOG"}
+    assert facts.capabilities("inheritable") == {"CAP_KILL", "CAP_SYSLOG"}
+
+
 def test_no_new_privs_is_set_by_the_flag_where_the_config_does_not(box):
     box.set("process.noNewPrivileges", False)
     box.hold()
@@ -158,6 +196,17 @@ def test_a_process_file_describes_the_whole_process(held, flag):
     assert facts["uids"] == [5] * 3 and facts["gids"] == [6] * 3
     assert facts.capabilities("bounding") == {"CAP_CHOWN"}
     assert facts["no_new_privs"] == 1
+
+
+def test_a_process_file_may_be_a_descriptor_that_a_shell_has_opened(held):
+    """`exec --process <(...)` of a shell, which names it /dev/fd/N."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, json.dumps(base_process("sh", "-c", "exit 42")).encode())
+    os.close(write_end)
+    named = f"/dev/fd/{read_end}"
+    result = held.runtime.call("exec", "--process", named, held.id, pass_fds=[read_end])
+    os.close(read_end)
+    assert result.code == 42, result
 
 
 def test_a_process_file_may_ask_for_less_than_the_config(held):

@@ -252,6 +252,20 @@ def test_a_source_in_the_rootfs_may_be_mapped_and_is_looked_up_within_it(user):
     assert owners(user, "/m/one", "/linked/one") == [(1, 1), (1, 1)]
 
 
+@pytest.mark.peer(runc=NONE, crun="1.8 looks it up on the host")
+def test_a_source_in_the_rootfs_is_mapped_as_earlier_mounts_have_made_it(anywhere, source):
+    below = anywhere.rootfs / "below"
+    below.mkdir()
+    os.chown(below, FIRST, FIRST)
+    add(anywhere, "/below", source)
+    add(anywhere, "/m", below, **MAPPED)
+    add(anywhere, "/again", anywhere.rootfs / "below/one", **MAPPED)
+    (anywhere.rootfs / "again").touch()
+    mapped = [anywhere.seen(FIRST, FIRST), anywhere.seen(FIRST + 1, FIRST + 1)]
+    assert owners(anywhere, "/m/root", "/again") == mapped
+    assert (source / "root").stat().st_uid == 0, "the host's own file"
+
+
 @pytest.mark.peer(runc=NONE)
 def test_a_file_may_be_mapped(user, source):
     add(user, "/etc/group", source / "one", **MAPPED)

@@ -85,6 +85,18 @@ def test_kill_reaches_a_container_that_waits_to_be_started(box):
     assert box.status == "stopped"
 
 
+@pytest.mark.peer(crun="1.8's init ignores it as the kernel does for a namespace's init")
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+def test_a_container_that_waits_to_be_started_ends_at_a_signal_to_end(box, name):
+    box.args("/probe")
+    box.create().check()
+    pid = box.pid
+    box.kill(name).check()
+    assert box.wait(pid) != 0
+    assert box.status == "stopped"
+    box.start().fails()
+
+
 def test_kill_reaches_the_init_alone(box):
     ready, heard = box.bundle.fifo("ready"), box.bundle.fifo("heard")
     box.sh("/probe catch /ready > /heard & echo $! > /child; exec /probe catch > /dev/null")

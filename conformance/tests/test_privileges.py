@@ -1,5 +1,6 @@
 """Capabilities, resource limits, no_new_privs, oom_score_adj: read back from inside."""
 
+import json
 import os
 import pathlib
 import resource
@@ -7,7 +8,7 @@ import resource
 import pytest
 
 from harness import Snapshot
-from harness.facts import CAPABILITIES
+from harness.facts import CAPABILITIES, Facts
 from harness.host import LIBC
 
 FIVE = ("bounding", "effective", "permitted", "inheritable", "ambient")
@@ -87,11 +88,25 @@ def test_every_capability_that_the_runtime_has_can_be_given(box):
 
 
 @pytest.mark.row("process.capabilities")
+@pytest.mark.peer(crun="says nothing, or refuses it")
 def test_an_unknown_capability_is_never_taken_for_another_one(box):
     box.set("process.capabilities", {which: ["CAP_KILL", "CAP_NONESUCH"] for which in FIVE})
     box.args("/probe")
-    result = box.run()
-    assert result.code == 1 or "0000000000000020" in result.out
+    result = box.run().check()
+    assert "0000000000000020" in result.out
+    assert "CAP_NONESUCH" in result.err, "config.md: logged as a warning"
+
+
+@pytest.mark.row("process.capabilities")
+@pytest.mark.peer(runc="1.1 says nothing", crun="says nothing")
+def test_an_ambient_capability_that_the_kernel_would_refuse_is_left_out_with_a_word(box):
+    kill, chown = "CAP_KILL", "CAP_CHOWN"
+    sets = {which: [kill, chown] for which in FIVE} | {"inheritable": [kill]}
+    box.set("process.capabilities", sets)
+    box.args("/probe")
+    result = box.run().check()
+    assert Facts(json.loads(result.out)).capabilities("ambient") == {kill}
+    assert "can't raise ambient capability CAP_CHOWN: " in result.err
 
 
 @pytest.mark.row("process.rlimits")

@@ -192,6 +192,29 @@ def test_run_in_a_terminal_exits_with_the_code_of_the_container(with_terminal, s
     assert call.wait().code == 33
 
 
+LINES = pytest.mark.peer(
+    runc="wants a controlling terminal of its own", crun="hands on the carriage returns"
+)
+
+
+@LINES
+def test_what_comes_out_of_a_terminal_into_a_file_has_the_line_ends_of_the_program(with_terminal):
+    with_terminal.sh("test -t 1 && echo one; printf 'two\\nthree\\r\\n'")
+    path = with_terminal.path("out")
+    with path.open("wb") as out:
+        with_terminal.run(stdout=out).check()
+    assert path.read_bytes() == b"one\ntwo\nthree\r\n"
+
+
+@LINES
+def test_exec_has_the_line_ends_of_the_program_as_well(box):
+    box.hold()
+    path = box.path("out")
+    with path.open("wb") as out:
+        box.exec("sh", "-c", "test -t 1 && echo one", flags=["--tty"], stdout=out).check()
+    assert path.read_bytes() == b"one\n"
+
+
 @SIZE
 def test_run_in_a_terminal_takes_over_its_size_and_follows_it(with_terminal, screen):
     box = with_terminal

@@ -25,6 +25,9 @@ struct GlobalOptions {
   std::optional<bool> rootless{};  ///< --rootless; nullopt is auto
 };
 
+/// Is given what was left out of a container, or done otherwise than asked, a sentence each.
+using Warn = std::function<void(const std::string&)>;
+
 /// What create and run share.
 struct CreateRequest {
   GlobalOptions global{};
@@ -42,6 +45,7 @@ struct CreateRequest {
   /// --timings: where to write how long each step took, an absolute path or the number of a
   /// descriptor; empty: nowhere.
   std::string timings{};
+  Warn warn{};  ///< may be empty
 };
 
 struct RunRequest {
@@ -74,6 +78,7 @@ struct ExecRequest {
   int preserve_fds = 0;
   int listen_fds = 0;
   std::string timings{};  ///< as CreateRequest's
+  Warn warn{};            ///< may be empty
 };
 
 /// What checkpoint and restore share: where the images are, and what criu(8) is told. Words are

@@ -66,6 +66,10 @@ std::string notify_socket() {
   return std::string(variable("NOTIFY_SOCKET").value_or(""));
 }
 
+Warn warn_in(const Call& call) {
+  return [&call](const std::string& text) { call.log.write(sys::LogLevel::warning, text); };
+}
+
 // The container's id is the one word there is: check_word_count has seen to that.
 CreateRequest create_request(const Arguments& arguments, const GlobalOptions& global) {
   const std::string bundle = arguments.text("bundle");

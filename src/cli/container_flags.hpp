@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cli/arguments.hpp"
+#include "cli/command.hpp"
 #include "tare/runtime.hpp"
 
 namespace tare::cli {
@@ -68,5 +69,8 @@ int timings_descriptor(const Arguments& arguments);
 /// The number in `listen_fds`, if `listen_pid` says that the descriptors are for process `own_pid`.
 int passed_descriptors(std::optional<std::string_view> listen_fds,
                        std::optional<std::string_view> listen_pid, int own_pid);
+
+/// What create, run and exec tell of goes to the log of the call, which must outlive the result.
+Warn warn_in(const Call& call);
 
 }  // namespace tare::cli

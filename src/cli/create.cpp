@@ -25,7 +25,8 @@ constexpr std::array<Flag, 9> kFlags{{
 }};
 
 int run(const Call& call) {
-  const CreateRequest request = create_request(call.arguments, call.global);
+  CreateRequest request = create_request(call.arguments, call.global);
+  request.warn = warn_in(call);
   if (call.log.debug_enabled()) {
     call.log.write(sys::LogLevel::debug,
                    fmt::format("create {} of the bundle {}", request.id, request.bundle));

@@ -100,7 +100,8 @@ std::string read_cgroup(const std::vector<std::string>& words) {
 }
 
 int run(const Call& call) {
-  const ExecRequest request = exec_request(call.arguments, call.global);
+  ExecRequest request = exec_request(call.arguments, call.global);
+  request.warn = warn_in(call);
   if (call.log.debug_enabled()) {
     call.log.write(sys::LogLevel::debug, fmt::format("exec in {}", request.id));
   }

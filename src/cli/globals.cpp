@@ -25,7 +25,7 @@ constexpr std::array<Flag, 9> kFlags{{
     {.name = "log-level",
      .takes = Takes::text,
      .value = "LEVEL",
-     .help = "error (default), warning or debug"},
+     .help = "error, warning (default) or debug"},
     {.name = "debug", .help = "the same as --log-level debug"},
     {.name = "systemd-cgroup",
      .help = "have systemd make the cgroup; cgroupsPath is then slice:prefix:name"},
@@ -45,8 +45,10 @@ Error usage(std::string text) {
 }
 
 sys::LogLevel parse_level(std::string_view word) {
-  if (word.empty() || word == "error") return sys::LogLevel::error;
-  if (word == "warning" || word == "warn") return sys::LogLevel::warning;
+  // runtime.md, "Warnings": what is left out of a container is logged unless the caller asks for
+  // less.
+  if (word.empty() || word == "warning" || word == "warn") return sys::LogLevel::warning;
+  if (word == "error") return sys::LogLevel::error;
   if (word == "info") return sys::LogLevel::info;
   if (word == "debug") return sys::LogLevel::debug;
   throw usage(fmt::format("invalid log-level: {}", word));

@@ -19,7 +19,7 @@ std::span<const Flag> global_flags() noexcept;
 struct LogOptions {
   std::string path{};  ///< empty: standard error
   sys::LogFormat format = sys::LogFormat::text;
-  sys::LogLevel level = sys::LogLevel::error;
+  sys::LogLevel level = sys::LogLevel::warning;
   bool operator==(const LogOptions&) const = default;
 };
 

@@ -92,11 +92,13 @@ void Program::prepare(const Arguments& arguments) {
   const int listening = listen_descriptors();
   sys::require_open(kFirstInherited, listening);
   sys::require_open(kFirstInherited + listening, preserved - listening);
-  const int timings = timings_descriptor(arguments);
-  sys::close_on_exec_from(kFirstInherited + preserved);
-  if (timings != 0) sys::keep_across_exec(sys::FdRef(timings));
+  if (const int timings = timings_descriptor(arguments); timings != 0) {
+    sys::require_open(timings, 1);
+  }
+  // First: sealing is an execve itself, and what is named as /dev/fd/N (a shell's `<(...)`) must be
+  // open after it.
   sys::seal_own_image(raw_);
-  if (timings != 0) sys::close_on_exec_from(kFirstInherited + preserved);
+  sys::close_on_exec_from(kFirstInherited + preserved);
 }
 
 const sys::Log& Program::log() {

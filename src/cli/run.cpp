@@ -25,12 +25,13 @@ constexpr std::array<Flag, 11> kFlags{{
 }};
 
 int run(const Call& call) {
-  const RunRequest request{
+  RunRequest request{
       .create = create_request(call.arguments, call.global),
       .detach = call.arguments.is_on("detach"),
       .keep = call.arguments.is_on("keep"),
       .no_subreaper = call.arguments.is_on("no-subreaper"),
   };
+  request.create.warn = warn_in(call);
   if (call.log.debug_enabled()) {
     call.log.write(sys::LogLevel::debug, fmt::format("run {} of the bundle {}", request.create.id,
                                                      request.create.bundle));

@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -89,7 +90,8 @@ std::string names_of(Set set) {
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, " "));
 }
 
-Set read_set(const spec::Reader& capabilities, std::string_view key) {
+Set read_set(const spec::Reader& capabilities, std::string_view key,
+             std::vector<std::string>& unknown) {
   Set set = 0;
   const std::optional<spec::Reader> field = capabilities.find(key);
   if (!field) return set;
@@ -99,8 +101,11 @@ Set read_set(const spec::Reader& capabilities, std::string_view key) {
     const bool prefixed = name.starts_with(kPrefix);
     const std::optional<int> number =
         prefixed ? number_of(std::string_view(name).substr(kPrefix.size())) : std::nullopt;
-    if (!number) throw item.error(fmt::format("unknown capability \"{}\"", name));
-    set |= bit(*number);
+    if (number) {
+      set |= bit(*number);
+    } else if (std::find(unknown.begin(), unknown.end(), name) == unknown.end()) {
+      unknown.push_back(name);
+    }
   }
   return set;
 }
@@ -115,6 +120,27 @@ void require_within(Set inner, Set outer, std::string_view inner_name,
                           names_of(excess), outer_name));
   error.set_field(fmt::format("/process/capabilities/{}", inner_name));
   throw error;
+}
+
+// In the words of runc, which its callers look for.
+std::vector<std::string> warnings_of(const Spec& spec, const Plan& plan, Set known) {
+  std::vector<std::string> warnings;
+  std::vector<std::string> names = spec.unknown;
+  const Set asked =
+      spec.bounding | spec.effective | spec.inheritable | spec.permitted | spec.ambient;
+  if ((asked & ~known) != 0) names.push_back(names_of(asked & ~known));
+  if (!names.empty()) {
+    warnings.push_back(
+        fmt::format("ignoring unknown or unavailable capabilities: {}", fmt::join(names, " ")));
+  }
+  const Set beyond = plan.ambient & ~(plan.permitted & plan.inheritable);
+  for (int number = 0; beyond != 0 && number <= plan.last_capability; ++number) {
+    if ((beyond & bit(number)) == 0) continue;
+    warnings.push_back(
+        fmt::format("can't raise ambient capability {}: it is not both permitted and inheritable",
+                    names_of(bit(number))));
+  }
+  return warnings;
 }
 
 void drop_bounding_except(Set kept, int last) {
@@ -164,11 +190,13 @@ void clear_secure_bits() {
 Spec read(const spec::Reader& process) {
   const std::optional<spec::Reader> field = process.find("capabilities");
   if (!field) return {};
-  return {.bounding = read_set(*field, "bounding"),
-          .effective = read_set(*field, "effective"),
-          .inheritable = read_set(*field, "inheritable"),
-          .permitted = read_set(*field, "permitted"),
-          .ambient = read_set(*field, "ambient")};
+  Spec spec;
+  spec.bounding = read_set(*field, "bounding", spec.unknown);
+  spec.effective = read_set(*field, "effective", spec.unknown);
+  spec.inheritable = read_set(*field, "inheritable", spec.unknown);
+  spec.permitted = read_set(*field, "permitted", spec.unknown);
+  spec.ambient = read_set(*field, "ambient", spec.unknown);
+  return spec;
 }
 
 Plan plan(const Spec& spec, const Host& host) {
@@ -181,7 +209,8 @@ Plan plan(const Spec& spec, const Host& host) {
             .last_capability = host.last_capability};
   require_within(plan.effective, plan.permitted, "effective", "permitted");
   require_within(plan.inheritable, plan.bounding, "inheritable", "bounding");
-  // Anything more would be EPERM from PR_CAP_AMBIENT_RAISE; runc warns of it, and goes on.
+  plan.warnings = warnings_of(spec, plan, known);
+  // Anything more would be EPERM from PR_CAP_AMBIENT_RAISE.
   plan.ambient &= plan.permitted & plan.inheritable;
   return plan;
 }

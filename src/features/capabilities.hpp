@@ -21,6 +21,7 @@ struct Spec {
   Set inheritable = 0;
   Set permitted = 0;
   Set ambient = 0;
+  std::vector<std::string> unknown{};  ///< names that no kernel has, each once
 };
 
 struct Plan {
@@ -30,13 +31,16 @@ struct Plan {
   Set permitted = 0;
   Set ambient = 0;  ///< only what is permitted and inheritable too, as the kernel demands
   int last_capability = 40;
+  /// What was asked for and is not given, a sentence each: for the log.
+  std::vector<std::string> warnings{};
   bool operator==(const Plan&) const = default;
 };
 
-/// Reads from the object `process`. A name that no kernel knows is an Error(spec): the
-/// specification wants an invalid value refused, and crun refuses it too.
+/// Reads from the object `process`. A name that no kernel knows is kept apart. Throws Error(spec)
+/// where a set is no list of strings.
 Spec read(const spec::Reader& process);
-/// Leaves out what the kernel does not know and what it would not let be ambient. Throws
+/// Leaves out what the kernel does not know and what it would not let be ambient, with a warning:
+/// config.md, "Linux Process", wants what cannot be granted logged, and not refused. Throws
 /// Error(spec) where the effective set exceeds the permitted one, or the inheritable one the
 /// bounding one.
 Plan plan(const Spec& spec, const Host& host);

@@ -58,13 +58,36 @@ void pass_on(const std::vector<std::string>& controllers, const std::string& anc
   throw error;
 }
 
+// One controller that refuses (a threaded cgroup has none for whole domains, cpu none beside
+// processes with real-time priority) must not keep the others from being passed on.
+void pass_on_what_can_be(const std::string& ancestor) {
+  const std::string file = ancestor + "/cgroup.subtree_control";
+  const std::set<std::string> passed =
+      words_of(sys::read_value(sys::FdRef::cwd(), file).value_or(""));
+  const std::string all =
+      sys::read_value(sys::FdRef::cwd(), ancestor + "/cgroup.controllers").value_or("");
+  for (const std::string& name : words_of(all)) {
+    if (!passed.contains(name)) sys::try_write_value(sys::FdRef::cwd(), file, "+" + name);
+  }
+}
+
+// Calls `each` with every cgroup from the tree's root down to the parent of `cgroup`.
+template <typename Each>
+void for_ancestors(const cgroup::Plan& cgroup, Each each) {
+  for (std::size_t at = 0; at != std::string::npos && at + 1 < cgroup.path.size();
+       at = cgroup.path.find('/', at + 1)) {
+    each(cgroup.mount_point + cgroup.path.substr(0, at));
+  }
+}
+
 }  // namespace
 
 void enable(const std::vector<std::string>& controllers, const cgroup::Plan& cgroup) {
-  for (std::size_t at = 0; at != std::string::npos && at + 1 < cgroup.path.size();
-       at = cgroup.path.find('/', at + 1)) {
-    pass_on(controllers, cgroup.mount_point + cgroup.path.substr(0, at));
-  }
+  for_ancestors(cgroup, [&](const std::string& ancestor) { pass_on(controllers, ancestor); });
+}
+
+void enable_all(const cgroup::Plan& cgroup) {
+  for_ancestors(cgroup, pass_on_what_can_be);
 }
 
 }  // namespace tare::cgroup_controllers

@@ -13,4 +13,9 @@ namespace tare::cgroup_controllers {
 /// that it does not pass on already. Throws Error(system) naming the cgroup that does not.
 void enable(const std::vector<std::string>& controllers, const cgroup::Plan& cgroup);
 
+/// The same for every controller there is, as far as each of them can be had: for a container that
+/// limits in turn what it makes below its cgroup. Throws Error(system) for a cgroup that cannot be
+/// read.
+void enable_all(const cgroup::Plan& cgroup);
+
 }  // namespace tare::cgroup_controllers

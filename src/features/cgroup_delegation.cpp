@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "features/cgroup_controllers.hpp"
 #include "sys/cgroup_file.hpp"
 #include "sys/file.hpp"
 #include "sys/kernel.hpp"
@@ -101,15 +102,20 @@ std::string subgroup_of(const std::map<std::string, std::string>& annotations, b
 
 Plan plan(const Context& context, const Host& host) {
   Plan plan{.subgroup = read_subgroup(context)};
-  if (!plan.subgroup.empty() || !context.cgroup.enabled() || !mounts_own_writable(context)) {
-    return plan;
-  }
+  if (!context.cgroup.enabled()) return plan;
+  const bool writable = mounts_own_writable(context);
+  plan.wants_controllers = context.cgroup.unit.name.empty() && (writable || !plan.subgroup.empty());
+  if (!plan.subgroup.empty() || !writable) return plan;
   if (host.euid != 0) return plan;
   // Without a user namespace root has what it needs.
   if (context.uid == 0 && !context.namespaces.has(namespaces::Type::user)) return plan;
   plan.delegates_own = true;
   plan.uid = context.uid;
   return plan;
+}
+
+void prepare_in_parent(const Plan& plan, const cgroup::Plan& cgroup) {
+  if (plan.wants_controllers) cgroup_controllers::enable_all(cgroup);
 }
 
 void apply_in_parent(const Plan& plan, const sys::Fd& directory, const id_map::Plan& ids,
@@ -132,6 +138,10 @@ void undo(const Plan& plan, const std::string& directory) {
 }
 
 void explain(const Plan& plan, Explain& out) {
+  if (plan.wants_controllers) {
+    out.add("cgroup_delegation",
+            "have every controller passed on to the container's cgroup that can be");
+  }
   if (!plan.subgroup.empty()) {
     out.add("cgroup_delegation",
             fmt::format("put init into the cgroup {} below the container's, and give it to the "

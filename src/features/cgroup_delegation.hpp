@@ -35,6 +35,9 @@ struct Plan {
   /// The cgroup below the container's that its process is put into, "a/b", or empty. The limits
   /// stay on the container's own, which is then not delegated.
   std::string subgroup{};
+  /// The container makes cgroups of its own, and is to have every controller for them that can be
+  /// had; in a scope, systemd sees to it (Delegate=).
+  bool wants_controllers = false;
   bool operator==(const Plan&) const = default;
   bool enabled() const noexcept { return delegates_own || !subgroup.empty(); }
 };
@@ -52,6 +55,8 @@ struct Context {
 /// Error(spec) for an annotation that leads out of the container's cgroup, or that the
 /// container has none for.
 Plan plan(const Context& context, const Host& host);
+/// Has the cgroups above the container's pass controllers on; before anything lives in it.
+void prepare_in_parent(const Plan& plan, const cgroup::Plan& cgroup);
 /// Hands over the cgroup `directory`, or the one below it with process `pid` in it. `ids` are the
 /// maps of the container's user namespace, empty where it has none. Throws Error(system).
 void apply_in_parent(const Plan& plan, const sys::Fd& directory, const id_map::Plan& ids,

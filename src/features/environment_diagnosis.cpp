@@ -210,8 +210,10 @@ Error explain_exec_failure(const std::string& path, int number) {
     // can.
     reason.clear();
   }
-  return Error::from_errno(number, reason.empty() ? fmt::format("exec {}", path)
-                                                  : fmt::format("exec {} ({})", path, reason));
+  // The reason comes last: callers of runc compare with "exec PATH: no such file or directory".
+  Error error = Error::from_errno(number, fmt::format("exec {}", path));
+  if (!reason.empty()) error.add_cause(reason);
+  return error;
 }
 
 }  // namespace tare::environment

@@ -102,13 +102,8 @@ void plan_bind(Mount& mount, const Entry& entry, const Context& context, const H
   mount.options.bind = true;
   if (context.rootfs.path != "/" && lies_below(mount.source, context.rootfs.path)) {
     mount.source = without_rootfs(mount.source, context.rootfs.path);
-    if (entry.options.id_map.asked) {
-      mount.within = context.rootfs.path;
-      mount.reason = "in the rootfs as it is before the mounts: only the parent may map ids";
-    } else {
-      mount.kind = Kind::inner_bind;
-      mount.reason = "in the container's own tree, as it is by then";
-    }
+    mount.kind = Kind::inner_bind;
+    mount.reason = "in the container's own tree, as it is by then";
   }
   settle_flags(mount, in_user_namespace(context, host));
 }

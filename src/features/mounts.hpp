@@ -4,6 +4,7 @@
 /// descriptor.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,9 +51,6 @@ struct Mount {
   std::string source{};
   std::string type{};  ///< filesystem type; empty for a bind
   mount_options::Options options{};
-  /// For a bind by the parent of what lies in the rootfs: the directory of the host within which
-  /// `source` is looked up. Empty for any other.
-  std::string within{};
   std::optional<id_mapped_mounts::Use> id_map{};
   /// Read-only when everything is in place: set-up has to write into it first.
   bool late_readonly = false;
@@ -102,13 +100,19 @@ struct Made {
   std::vector<sys::Fd> late_readonly{};  ///< mounts that finish_in_init makes read-only
 };
 
+/// Maps the ids of a detached mount that init has cloned from the container's own tree. The right
+/// to do so is over the filesystem, and the parent's.
+using MapIds = std::function<void(const Mount& mount, sys::FdRef tree)>;
+
 /// Makes or takes every mount, in order, and attaches it. Throws Error(system) "error mounting
 /// \"SOURCE\" to rootfs at \"DESTINATION\": ...", as runc words it.
-Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources);
+Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources,
+                   const MapIds& map_ids = nullptr);
 
 /// Makes or takes one mount and attaches it. Gives the mount, or nothing for a remount. Throws as
 /// apply_in_init does.
-sys::Fd apply_one(const Mount& mount, const sys::Root& root, sys::Fd source);
+sys::Fd apply_one(const Mount& mount, const sys::Root& root, sys::Fd source,
+                  const MapIds& map_ids = nullptr);
 
 /// Makes read-only what had to be writable until devices, the console and hooks were done.
 /// Throws Error(system).

@@ -50,15 +50,11 @@ void check_procfs(sys::FdRef source) {
   throw Error(ErrorKind::spec, "\"/proc\" cannot be mounted because it is not of type proc");
 }
 
-// What a bind's source names, O_PATH, where the options or the Plan do not let the kernel walk
-// there by itself; nullopt where they do.
+// What a bind's source names, O_PATH, where the options do not let the kernel walk there by itself;
+// nullopt where they do.
 std::optional<sys::Fd> find_source(const Mount& mount) {
   const mount_options::Options& options = mount.options;
   const int itself = options.keep_source_link || options.copy_link ? O_PATH | O_NOFOLLOW : O_PATH;
-  if (!mount.within.empty()) {
-    const sys::Root within(sys::open_at(sys::FdRef::cwd(), mount.within, O_PATH | O_DIRECTORY));
-    return within.open(mount.source, itself);
-  }
   if (itself == O_PATH) return std::nullopt;
   return sys::open_at(sys::FdRef::cwd(), mount.source, itself);
 }
@@ -106,7 +102,7 @@ void attach_bind(const Mount& mount, const sys::Root& root, sys::FdRef source) {
   put_on(*target, source);
 }
 
-sys::Fd attach_inner_bind(const Mount& mount, const sys::Root& root) {
+sys::Fd attach_inner_bind(const Mount& mount, const sys::Root& root, const MapIds& map_ids) {
   const mount_options::Options& options = mount.options;
   const int itself = options.keep_source_link || options.copy_link ? O_NOFOLLOW : 0;
   sys::Fd source = root.open(mount.source, O_PATH | itself);
@@ -116,6 +112,7 @@ sys::Fd attach_inner_bind(const Mount& mount, const sys::Root& root) {
   }
   sys::Fd tree = sys::clone_tree(source, "", options.recursive_bind);
   change(tree, options, options.recursive_bind);
+  if (mount.id_map) map_ids(mount, tree);
   attach_bind(mount, root, tree);
   return tree;
 }
@@ -197,14 +194,15 @@ Sources open_sources(const Plan& plan) {
   return sources;
 }
 
-sys::Fd apply_one(const Mount& mount, const sys::Root& root, sys::Fd source) {
+sys::Fd apply_one(const Mount& mount, const sys::Root& root, sys::Fd source,
+                  const MapIds& map_ids) {
   return for_mount(mount, [&]() -> sys::Fd {
     switch (mount.kind) {
       case Kind::bind:
         attach_bind(mount, root, source);
         return std::move(source);
       case Kind::inner_bind:
-        return attach_inner_bind(mount, root);
+        return attach_inner_bind(mount, root, map_ids);
       case Kind::filesystem:
         return attach_filesystem(mount, root);
       case Kind::remount:
@@ -215,11 +213,12 @@ sys::Fd apply_one(const Mount& mount, const sys::Root& root, sys::Fd source) {
   });
 }
 
-Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources) {
+Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources,
+                   const MapIds& map_ids) {
   Made made;
   for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
     const Mount& mount = plan.mounts[i];
-    sys::Fd attached = apply_one(mount, root, std::move(sources.at(i)));
+    sys::Fd attached = apply_one(mount, root, std::move(sources.at(i)), map_ids);
     if (mount.destination == "/dev") made.dev = true;
     if (mount.late_readonly) {
       made.late_readonly.push_back(std::move(attached));

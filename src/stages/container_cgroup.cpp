@@ -25,6 +25,7 @@ sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
     cgroup_delegation::undo(plan.cgroup_delegation, own);
     cgroup::remove_made(made);
   });
+  cgroup_delegation::prepare_in_parent(plan.cgroup_delegation, plan.cgroup);
   limit_cgroup(plan, created.directory);
   return std::move(created.directory);
 }

@@ -77,7 +77,8 @@ sys::Child spawn_init(Made& made, InitTools& tools, sys::Fd& cgroup) {
 // here.
 class Attendant {
  public:
-  Attendant(Made& made, const state::Store& store) : made_(made), store_(store) {}
+  Attendant(Made& made, const state::Store& store)
+      : made_(made), store_(store), mapped_(made.bundle.plan.mounts.id_maps) {}
 
   void until_ready() {
     made_.timings.steps.begin("attend init");
@@ -100,6 +101,10 @@ class Attendant {
         id_map::apply_in_parent(plan.id_map, made_.init.pid);
         made_.channel.send(ToInit::ids_mapped);
         compile_filter();
+        return;
+      case FromInit::map_mount:
+        map_mount(request.text, request.attached);
+        made_.channel.send(ToInit::mount_mapped);
         return;
       case FromInit::console:
         made_.console = std::move(request.attached);
@@ -129,6 +134,13 @@ class Attendant {
         break;
     }
     throw Error(ErrorKind::internal, "the container's init asked for what it may not ask for");
+  }
+
+  void map_mount(const std::string& field, sys::FdRef tree) {
+    for (const mounts::Mount& mount : made_.bundle.plan.mounts.mounts) {
+      if (mount.pointer == field && mount.id_map) return mapped_.apply(*mount.id_map, tree);
+    }
+    throw Error(ErrorKind::internal, "the container's init named a mount without mappings");
   }
 
   // While init mounts: the two run side by side.
@@ -167,6 +179,7 @@ class Attendant {
 
   Made& made_;
   const state::Store& store_;
+  id_mapped_mounts::UserNamespaces mapped_;
   std::string filter_;
 };
 
@@ -266,6 +279,7 @@ std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) 
   timings.steps.begin("claim");
   check_console(bundle.plan.process.terminal.enabled, !request.console_socket.empty(),
                 start != Start::now_attended);
+  tell(bundle.plan.process, request.warn);
   const Record record = record_of(request, bundle);
   const state::Store store(request.global);
   prepare_own_process();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <cerrno>
@@ -55,11 +56,13 @@ void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
   if (request.no_new_privileges) spec.no_new_privileges.enabled = true;
   for (const std::string& name : request.capabilities) {
     // Never into the inheritable set, from which a file's own inheritable set would draw for a
-    // process that is not root (CVE-2022-29162).
+    // process that is not root (CVE-2022-29162); into the ambient one where the container's config
+    // has made it inheritable, as with runc.
     const capabilities::Set bit = capabilities::Set{1} << capabilities::parse_name(name);
     spec.capabilities.bounding |= bit;
     spec.capabilities.effective |= bit;
     spec.capabilities.permitted |= bit;
+    spec.capabilities.ambient |= bit & spec.capabilities.inheritable;
   }
 }
 
@@ -140,6 +143,19 @@ void ask_for_labels(const ProcessPlan& plan) {
   apply_labels(plan, procfs);
 }
 
+// With the rights of set-up: the directory may be open to its owner alone, who is not the user of
+// this process, which may be root without CAP_DAC_OVERRIDE. What cannot be entered from here (a
+// path below /proc/self, say) the process itself tries, and tells of.
+bool enter_directory(const ProcessPlan& plan, const ExecTools& tools) {
+  if ((tools.namespaces & CLONE_NEWNS) == 0) return false;
+  try {
+    environment::enter_directory(plan.environment);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 // In the joiner, which no process of the container can see: its pid namespace is the runtime's.
 // What it makes is born inside with no descriptor of the host, not dumpable, and with no more
 // capabilities than set-up still needs (CVE-2016-9962).
@@ -152,6 +168,7 @@ void enter_container(const ProcessPlan& plan, ExecTools& tools) {
     sys::set_uid(0);
   }
   stdio::apply(plan.credentials.uid);
+  tools.payload.entered = enter_directory(plan, tools);
   capabilities::narrow(plan.capabilities, still_needed(plan));
   tools.payload.narrowed = true;
   // Last: a change of ids sets it anew, to what /proc/sys/fs/suid_dumpable says.
@@ -223,7 +240,7 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
     switch (request.kind) {
       case FromInit::console:
         // Before the payload runs, so that it never sees another size.
-        if (attended) take_over_size(request.attached);
+        if (attended) make_ready(request.attached);
         console = std::move(request.attached);
         break;
       case FromInit::need_limits:
@@ -250,6 +267,7 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
       case FromInit::joined:
       case FromInit::criu:
       case FromInit::need_id_map:
+      case FromInit::map_mount:
       case FromInit::need_hooks:
       case FromInit::failed:
         throw Error(ErrorKind::internal, "the new process asked for what it may not ask for");
@@ -309,6 +327,7 @@ Added add_process(const ExecRequest& request) {
   found.directory.unlock();
   const ProcessPlan plan = plan_exec(request, found.intent, found.record);
   check_console(plan.terminal.enabled, !request.console_socket.empty(), request.detach);
+  tell(plan, request.warn);
   return in_context(
       [] { return "unable to start container process"; },
       [&] {

@@ -93,6 +93,11 @@ std::optional<sys::WindowSize> find_our_size() noexcept {
   return std::nullopt;
 }
 
+void take_over_size(sys::FdRef console_master) {
+  const std::optional<sys::WindowSize> size = find_our_size();
+  if (size) sys::set_window_size(console_master, *size);
+}
+
 // Held open, so that the terminal never seems to be hung up while the container may still open it
 // again (as systemd does with /dev/console): poll would report that without end. Its user may have
 // been given to somebody whose files we may not open (rootless); then it ends when all have closed
@@ -239,9 +244,11 @@ class Attendance {
 
 }  // namespace
 
-void take_over_size(sys::FdRef console_master) {
-  const std::optional<sys::WindowSize> size = find_our_size();
-  if (size) sys::set_window_size(console_master, *size);
+void make_ready(sys::FdRef console_master) {
+  // What goes to a file or a pipe from here must be what the program wrote; a terminal that it goes
+  // to adds the carriage returns itself. runc does the same, and scripts depend on it.
+  sys::keep_line_ends(console_master);
+  take_over_size(console_master);
 }
 
 sys::ExitStatus attend(const sys::BlockedSignals& blocked, const sys::Child& child,

@@ -12,9 +12,10 @@
 
 namespace tare::stages {
 
-/// Gives the container's terminal the size of the one that we were called from, if we were: before
-/// the payload starts, so that it never sees another. Throws Error(system).
-void take_over_size(sys::FdRef console_master);
+/// Makes the container's terminal one to be attended from here: line ends as they are written, and
+/// the size of the terminal that we were called from, if we were. Before the payload starts, so
+/// that it never sees another. Throws Error(system).
+void make_ready(sys::FdRef console_master);
 
 /// Attends `child`, which was spawned after `blocked` was made, until it has ended; gives its
 /// status and reaps it, and whatever orphans a subreaper has been left. Every signal that is

@@ -100,6 +100,11 @@ id_map::Plan id_map_of(const mounts::Spec& spec, const Found& found) {
 std::string_view fault_of(const mounts::Mount& mount) {
   if (mount.kind == mounts::Kind::remount) return "a remount cannot be taken back";
   if (mount.options.copy_link) return "a copy of a link is no mount";
+  // Its ids are mapped by a process that sees the mount and has the host's rights, which the one
+  // that attaches it does not have in a user namespace.
+  if (mount.kind == mounts::Kind::inner_bind && mount.id_map) {
+    return "the ids of what lies in the container's own tree are mapped when it is created";
+  }
   // It would show the pid namespace that this process is in, which is the host's.
   if (mount.type == "proc") return "a procfs is mounted when the container is created";
   return {};

@@ -48,6 +48,14 @@ void set_up_terminal(const Plan& plan, const InitTools& tools, const sys::Root& 
   terminal::attach(pty, plan.process.credentials.uid);
 }
 
+// The parent answers each before the next: the order of mounts is that of config.json.
+mounts::MapIds map_through(const InitEnd& channel) {
+  return [&channel](const mounts::Mount& mount, sys::FdRef tree) {
+    channel.send(FromInit::map_mount, mount.pointer, tree);
+    channel.expect(ToInit::mount_mapped);
+  };
+}
+
 void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
   // Sysctls of a device, set below, need it to be there.
   if (!plan.hooks.prestart.empty() || !plan.hooks.create_runtime.empty() ||
@@ -83,8 +91,8 @@ void set_up(const Plan& plan, InitTools& tools) {
   keyring::apply(plan.process.keyring);
 
   steps.begin("mounts");
-  const mounts::Made made =
-      mounts::apply_in_init(plan.mounts, root, std::move(tools.mount_sources));
+  const mounts::Made made = mounts::apply_in_init(plan.mounts, root, std::move(tools.mount_sources),
+                                                  map_through(tools.payload.channel));
   steps.begin("devices and terminal");
   devices::apply_in_init(plan.devices, root, std::move(tools.device_sources), made.dev);
   set_up_terminal(plan, tools, root, made);

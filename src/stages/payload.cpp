@@ -130,6 +130,11 @@ std::string find_program(const ProcessPlan& plan, const PayloadTools& tools) {
 
 }  // namespace
 
+void tell(const ProcessPlan& plan, const Warn& warn) {
+  if (!warn) return;
+  for (const std::string& warning : plan.capabilities.warnings) warn(warning);
+}
+
 capabilities::Set needed_by_payload(const ProcessPlan& plan) {
   if (!plan.has_seccomp || plan.no_new_privileges.enabled) return 0;
   return capabilities::Set{1} << CAP_SYS_ADMIN;
@@ -157,7 +162,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   tools.steps.begin("labels and limits");
   apply_labels(plan, tools.procfs);
   const std::vector<std::string> variables = environment_of(plan);
-  const bool entered = enter_directory_as_root(plan.environment);
+  const bool entered = tools.entered || enter_directory_as_root(plan.environment);
   close_what_is_ours(tools);
   set_limits(plan, tools.channel);
   set_attributes(plan);
@@ -178,6 +183,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   const std::string path = find_program(plan, tools);
   no_new_privileges::apply(plan.no_new_privileges);
 
+  if (tools.gate) sys::end_at_termination();
   if (load_at == LoadAt::before_gate) load_filter(*filter, tools.channel);
   pass_gate(tools);
   if (load_at == LoadAt::last) load_filter(*filter, tools.channel);

@@ -11,6 +11,7 @@
 #include "stages/timings.hpp"
 #include "state/start_gate.hpp"
 #include "sys/fd.hpp"
+#include "tare/runtime.hpp"
 
 namespace tare::stages {
 
@@ -19,6 +20,7 @@ struct PayloadTools {
   InitEnd channel;
   start_gate::Gate gate{};     ///< empty: the payload goes at Proceed
   bool narrowed = false;       ///< capabilities were narrowed already, by a joiner
+  bool entered = false;        ///< the working directory was entered already, by a joiner
   sys::Fd handler{};           ///< executed in place of the process's program, if there is one
   std::string handler_name{};  ///< what the handler is called as
   int preserve_fds = 0;        ///< descriptors 3 to 3 + n - 1 are the payload's
@@ -28,6 +30,9 @@ struct PayloadTools {
   Steps steps{};                     ///< the process's own, sent with Ready
   sys::Fd procfs{};                  ///< the host's, where labels are still to be asked for
 };
+
+/// Tells `warn`, unless it is empty, of what the process asks for and does not get.
+void tell(const ProcessPlan& plan, const Warn& warn);
 
 /// The capabilities that become_payload uses itself, beyond those that a change of user takes.
 capabilities::Set needed_by_payload(const ProcessPlan& plan);

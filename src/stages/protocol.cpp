@@ -7,7 +7,7 @@ namespace tare::stages {
 namespace {
 
 // The order of the table in the header.
-constexpr std::string_view kOrder = "JUMCHLSNR";
+constexpr std::string_view kOrder = "JUMBCHLSNR";
 
 // The largest message is a seccomp filter: the kernel allows 4,096 instructions of 8 bytes.
 constexpr std::size_t kMaxMessage = 64U << 10U;
@@ -33,7 +33,8 @@ Request ParentEnd::receive() {
   if (at == std::string_view::npos) {
     throw Error(ErrorKind::internal, "the container's process sent a message out of order");
   }
-  to_come_.remove_prefix(at + 1);
+  const bool again = kind == static_cast<char>(FromInit::map_mount);
+  to_come_.remove_prefix(again ? at : at + 1);
   return {static_cast<FromInit>(kind), text, std::move(received.attached)};
 }
 

@@ -6,6 +6,8 @@
 ///   numbers
 ///                                         of its directories
 ///   NeedIdMap           IdsMapped         in a new user namespace, before anything else
+///   MapMount            MountMapped       a mount of the container's own tree whose ids are to be
+///                                         mapped comes with it; its field is the text
 ///   Console                               the pty's master comes with it
 ///   NeedHooks           HooksDone         all mounts are there, the root is not yet entered;
 ///                                         network devices are moved first
@@ -16,8 +18,9 @@
 ///   Failed                                ends it: an Error, whole
 ///   (closed)                              execve has happened, or the process has died
 ///
-/// Each request of init comes at most once, in this order; a parent that is asked for anything else
-/// stops: init is ours until it executes the payload, but it already lives in the container.
+/// Each request of init but MapMount comes at most once, and in this order; a parent that is asked
+/// for anything else stops: init is ours until it executes the payload, but it already lives in the
+/// container.
 #pragma once
 
 #include <optional>
@@ -34,6 +37,7 @@ enum class FromInit : char {
   joined = 'J',
   criu = 'U',
   need_id_map = 'M',
+  map_mount = 'B',
   console = 'C',
   need_hooks = 'H',
   need_limits = 'L',
@@ -46,6 +50,7 @@ enum class FromInit : char {
 
 enum class ToInit : char {
   ids_mapped = 'm',
+  mount_mapped = 'b',
   hooks_done = 'h',
   limits_set = 'l',
   filter = 's',
@@ -56,9 +61,11 @@ enum class ToInit : char {
 /// A request of init as the parent gets it.
 struct Request {
   FromInit kind = FromInit::closed;
-  /// Console: the pty's name; Joined: the pid; Listener: the number; Criu: two numbers
+  /// Console: the pty's name; Joined: the pid; Listener: the number; Criu: two numbers; MapMount:
+  /// the mount's field.
   std::string text{};
-  sys::Fd attached{};  ///< Console: the master; Joined: the pidfd; Criu: the socket
+  /// Console: the master; Joined: the pidfd; Criu: the socket; MapMount: the mount.
+  sys::Fd attached{};
 };
 
 /// The parent's end.

@@ -24,7 +24,7 @@ struct Running {
 
 Running start_now(const CreateRequest& request, Start start) {
   const std::unique_ptr<stages::Made> made = stages::make_container(request, start);
-  if (made->console) stages::take_over_size(*made->console);
+  if (made->console) stages::make_ready(*made->console);
   stages::proceed(*made, start);
   // A failing poststart hook fails the start: the container is undone with it (config.md, "Hooks").
   if (made->record.has_poststart) {

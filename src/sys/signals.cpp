@@ -137,6 +137,20 @@ void reset_signals() {
     raise(errno, "sigprocmask(SIG_SETMASK, none)");
 }
 
+void end_at_termination() noexcept {
+  struct sigaction end {};
+  // As a shell has it; nothing of this process is to be cleared away by itself.
+  end.sa_handler = [](int number) { ::_exit(128 + number); };
+  sigset_t those{};
+  ::sigemptyset(&those);
+  for (const int number : {SIGHUP, SIGINT, SIGTERM}) {
+    ::sigaction(number, &end, nullptr);
+    ::sigaddset(&those, number);
+  }
+  // A caller may have had them blocked.
+  ::sigprocmask(SIG_UNBLOCK, &those, nullptr);
+}
+
 IgnoredSigpipe::IgnoredSigpipe() noexcept {
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;

@@ -52,6 +52,11 @@ std::optional<int> receive_signal(FdRef signals);
 /// or SIGINT, as shells and Python do, would disarm the payload. Throws Error(system).
 void reset_signals();
 
+/// Lets SIGHUP, SIGINT and SIGTERM end this process even where it is the init of a pid namespace,
+/// for which the kernel drops every signal that has no handler (pid_namespaces(7)).
+/// reset_signals() takes it back. Throws nothing.
+void end_at_termination() noexcept;
+
 /// SIGPIPE ignored, as long as this lives: writes to a closed pipe fail with EPIPE instead.
 class IgnoredSigpipe {
  public:

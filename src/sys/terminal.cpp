@@ -59,6 +59,15 @@ void control_by_terminal(FdRef terminal) {
   }
 }
 
+void keep_line_ends(FdRef terminal) {
+  struct termios mode {};
+  if (::tcgetattr(terminal.number(), &mode) < 0) raise(errno, "tcgetattr {}", describe(terminal));
+  mode.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+  if (::tcsetattr(terminal.number(), TCSANOW, &mode) < 0) {
+    raise(errno, "tcsetattr {}", describe(terminal));
+  }
+}
+
 RawMode::RawMode(FdRef terminal) : terminal_(terminal) {
   if (::tcgetattr(terminal_.number(), &before_) < 0)
     raise(errno, "tcgetattr {}", describe(terminal_));
@@ -73,6 +82,9 @@ RawMode::~RawMode() {
 void RawMode::renew() {
   struct termios raw = before_;
   ::cfmakeraw(&raw);
+  // What comes through the pty has its line ends as the program wrote them (keep_line_ends), and a
+  // message of ours is to begin at the left as well.
+  raw.c_oflag |= OPOST;
   if (::tcsetattr(terminal_.number(), TCSANOW, &raw) < 0) {
     raise(errno, "tcsetattr {}", describe(terminal_));
   }

@@ -40,9 +40,14 @@ void set_window_size(FdRef terminal, const WindowSize& size);
 /// Makes `terminal` the controlling one of this session leader (TIOCSCTTY). Throws Error(system).
 void control_by_terminal(FdRef terminal);
 
-/// A terminal in raw mode, as long as this lives: every byte passes as it is, and neither keys nor
-/// background output make signals. Borrows the descriptor. The caller has SIGTTOU blocked, or
-/// setting the mode from a background process group would stop it (termios(3)).
+/// Line ends leave `terminal` as they are written to it, instead of with a carriage return (ONLCR
+/// off, termios(3)); of a pty, either end will do. Throws Error(system).
+void keep_line_ends(FdRef terminal);
+
+/// A terminal in raw mode but for what its own output adds to line ends, as long as this lives:
+/// every byte passes as it is, and neither keys nor background output make signals. Borrows the
+/// descriptor. The caller has SIGTTOU blocked, or setting the mode from a background process group
+/// would stop it (termios(3)).
 class RawMode {
  public:
   /// Throws Error(system).

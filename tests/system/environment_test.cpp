@@ -54,7 +54,7 @@ TEST_CASE("environment: the directory that a user may not search is named") {
 TEST_CASE("environment: the mode that keeps a user from a program is named") {
   if (test::skip_unless_root()) return;
   CHECK(why_not([] { ::chmod("/mnt/a/b/tool", 0744); }) ==
-        "exec /mnt/a/b/tool (its mode 0744 does not let this user execute it): permission denied");
+        "exec /mnt/a/b/tool: permission denied: its mode 0744 does not let this user execute it");
 }
 
 TEST_CASE("environment: a mount without execution is named as the reason") {
@@ -62,7 +62,7 @@ TEST_CASE("environment: a mount without execution is named as the reason") {
   CHECK(why_not([] {
           test::mount("/mnt/a", "/mnt/a", nullptr, MS_BIND);
           test::mount("", "/mnt/a", nullptr, MS_BIND | MS_REMOUNT | MS_NOEXEC);
-        }) == "exec /mnt/a/b/tool (it lies on a mount with the option noexec): permission denied");
+        }) == "exec /mnt/a/b/tool: permission denied: it lies on a mount with the option noexec");
 }
 
 TEST_CASE("environment: a program that its user may not read is still told about") {

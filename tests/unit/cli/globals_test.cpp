@@ -65,10 +65,11 @@ TEST_CASE("globals: the log is text on standard error with errors only by defaul
 }
 
 TEST_CASE("globals: log levels and formats are words, and other words are named", "[globals]") {
+  CHECK(log_options({"--log-level", "error"}).level == sys::LogLevel::error);
   CHECK(log_options({"--log-level", "warning"}).level == sys::LogLevel::warning);
   CHECK(log_options({"--log-level=debug"}).level == sys::LogLevel::debug);
   CHECK(log_options({"--debug", "--log-level", "error"}).level == sys::LogLevel::debug);
-  CHECK(log_options({"--debug=false"}).level == sys::LogLevel::error);
+  CHECK(log_options({"--debug=false"}).level == sys::LogLevel::warning);
   CHECK(refusal([] { log_options({"--log-format", "xml"}); }) == "invalid log-format: xml");
   CHECK(refusal([] { log_options({"--log-level", "loud"}); }) == "invalid log-level: loud");
 }

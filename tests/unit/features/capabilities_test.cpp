@@ -51,15 +51,14 @@ TEST_CASE("a process that asks for no capabilities gets none", "[capabilities]")
   CHECK(plan(read_text(process), {}) == Plan{});
 }
 
-TEST_CASE("a name that no kernel knows is refused where it stands", "[capabilities]") {
+TEST_CASE("a name that no kernel knows is left out with a warning, once", "[capabilities]") {
   for (const std::string name :
        {"CAP_NONE", "NET_RAW", "cap_net_raw", "CAP_", "", "13", "CAP_13"}) {
-    const Error error = error_of(
-        [&] { read_text(R"({"capabilities": {"ambient": ["CAP_KILL", ")" + name + "\"]}}"); });
-    CHECK(error.kind() == ErrorKind::spec);
-    CHECK(error.field() == "/capabilities/ambient/1");
-    CHECK(error.message() ==
-          "config.json /capabilities/ambient/1: unknown capability \"" + name + "\"");
+    const Spec spec = read_text(R"({"capabilities": {"bounding": ["CAP_KILL", ")" + name +
+                                R"("], "permitted": [")" + name + "\"]}}");
+    const Plan expected{.bounding = kKill,
+                        .warnings = {"ignoring unknown or unavailable capabilities: " + name}};
+    CHECK(plan(spec, {}) == expected);
   }
 }
 
@@ -68,7 +67,12 @@ TEST_CASE("ambient capabilities are only those that are permitted and inheritabl
   const Set all = kRaw | kKill | kNewest;
   const Spec spec{
       .bounding = all, .inheritable = kRaw | kKill, .permitted = kRaw | kNewest, .ambient = all};
-  CHECK(plan(spec, {}).ambient == kRaw);
+  const Plan made = plan(spec, {});
+  CHECK(made.ambient == kRaw);
+  const std::string why = ": it is not both permitted and inheritable";
+  CHECK(made.warnings ==
+        std::vector<std::string>{"can't raise ambient capability CAP_KILL" + why,
+                                 "can't raise ambient capability CAP_CHECKPOINT_RESTORE" + why});
 }
 
 TEST_CASE("sets that the kernel would refuse are refused with names", "[capabilities]") {
@@ -98,7 +102,9 @@ TEST_CASE("a capability newer than the kernel is left out of every set", "[capab
                       .inheritable = kRaw,
                       .permitted = kRaw,
                       .ambient = kRaw,
-                      .last_capability = 39};
+                      .last_capability = 39,
+                      .warnings = {"ignoring unknown or unavailable capabilities: "
+                                   "CAP_CHECKPOINT_RESTORE"}};
   CHECK(plan(spec, {.last_capability = 39}) == expected);
 }
 

@@ -34,10 +34,10 @@ Plan plan_of(const Case& one) {
 }
 
 TEST_CASE("a cgroup that is mounted writable is its container's", "[cgroup_delegation]") {
-  CHECK(plan_of({}) == Plan{.delegates_own = true});
-  CHECK(plan_of({.uid = 7}) == Plan{.delegates_own = true, .uid = 7});
+  CHECK(plan_of({}) == Plan{.delegates_own = true, .wants_controllers = true});
+  CHECK(plan_of({.uid = 7}) == Plan{.delegates_own = true, .uid = 7, .wants_controllers = true});
   CHECK(plan_of({.namespaces = {.create = CLONE_NEWCGROUP}, .uid = 7}) ==
-        Plan{.delegates_own = true, .uid = 7});
+        Plan{.delegates_own = true, .uid = 7, .wants_controllers = true});
 }
 
 TEST_CASE("a cgroup is not handed over where it could not be used", "[cgroup_delegation]") {
@@ -54,15 +54,25 @@ TEST_CASE("a cgroup is not handed over where it could not be used", "[cgroup_del
 
 TEST_CASE("root of no user namespace needs nothing, and a plain user can give nothing",
           "[cgroup_delegation]") {
-  CHECK(plan_of({.namespaces = {.create = CLONE_NEWCGROUP}}) == Plan{});
-  CHECK(plan_of({.host = {.euid = 1000, .rootless = true}}) == Plan{});
+  CHECK(plan_of({.namespaces = {.create = CLONE_NEWCGROUP}}) == Plan{.wants_controllers = true});
+  CHECK_FALSE(plan_of({.host = {.euid = 1000, .rootless = true}}).delegates_own);
   CHECK(plan_of({.host = {.euid = 0, .rootless = true}}).delegates_own);
 }
 
+TEST_CASE("in a scope it is systemd that passes controllers on", "[cgroup_delegation]") {
+  cgroup::Plan scope = kCgroup;
+  scope.unit.name = "box.scope";
+  CHECK_FALSE(plan_of({.cgroup = scope}).wants_controllers);
+  CHECK(plan_of({.cgroup = scope}).delegates_own);
+}
+
 TEST_CASE("an annotation names the cgroup below that is delegated instead", "[cgroup_delegation]") {
-  CHECK(plan_of({.annotations = {{kAnnotation, "payload"}}}) == Plan{.subgroup = "payload"});
-  CHECK(plan_of({.annotations = {{kAnnotation, "/a//b/./"}}}) == Plan{.subgroup = "a/b"});
-  CHECK(plan_of({.annotations = {{kAnnotation, ""}}}) == Plan{.delegates_own = true});
+  CHECK(plan_of({.annotations = {{kAnnotation, "payload"}}}) ==
+        Plan{.subgroup = "payload", .wants_controllers = true});
+  CHECK(plan_of({.annotations = {{kAnnotation, "/a//b/./"}}}) ==
+        Plan{.subgroup = "a/b", .wants_controllers = true});
+  CHECK(plan_of({.annotations = {{kAnnotation, ""}}}) ==
+        Plan{.delegates_own = true, .wants_controllers = true});
 }
 
 TEST_CASE("an annotation that leads elsewhere is refused", "[cgroup_delegation]") {
@@ -86,10 +96,13 @@ TEST_CASE("what is delegated is explained, and nothing else", "[cgroup_delegatio
   CHECK(out.effects().empty());
   explain({.delegates_own = true, .uid = 5}, out);
   explain({.subgroup = "a/b"}, out);
-  REQUIRE(out.effects().size() == 2);
+  explain({.wants_controllers = true}, out);
+  REQUIRE(out.effects().size() == 3);
   CHECK(out.effects()[0].text ==
         "give the container's cgroup, which is mounted writable in it, to its uid 5");
   CHECK(out.effects()[1].field == "/annotations/run.oci.delegate-cgroup");
+  CHECK(out.effects()[2].text ==
+        "have every controller passed on to the container's cgroup that can be");
 }
 
 TEST_CASE("the annotation of scopes counts in a scope only, and after the general one",

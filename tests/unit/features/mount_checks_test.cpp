@@ -65,14 +65,12 @@ TEST_CASE("mounts: mounts with the same mapping share a map, whatever their word
   CHECK(plan_with({}, entry("bind", "/d", "/m")).id_maps.empty());
 }
 
-TEST_CASE("mounts: a mapped source in the rootfs is one of the host, looked up within",
-          "[mounts]") {
+TEST_CASE("mounts: a mapped source in the rootfs is taken within it like any other", "[mounts]") {
   const Mount mount =
       plan_one(entry("bind", "rootfs/data", "/m", R"("idmap=uids=0-7-9;gids=0-7-9")"));
-  CHECK(mount.kind == Kind::bind);
+  CHECK(mount.kind == Kind::inner_bind);
   CHECK(mount.source == "/data");
-  CHECK(mount.within == "/b/rootfs");
-  CHECK_FALSE(mount.reason.empty());
+  CHECK(mount.id_map == id_mapped_mounts::Use{});
 }
 
 TEST_CASE("mounts: what cannot be mapped is refused with the mount", "[mounts]") {

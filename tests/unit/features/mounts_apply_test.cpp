@@ -87,12 +87,12 @@ TEST_CASE("mounts: a source within the rootfs does not lead out of it", "[mounts
   const test::Scratch scratch;
   std::filesystem::create_directories(scratch.path("root"));
   std::filesystem::create_symlink("/etc", scratch.path("root/out"));
-  const Plan plan{.mounts = {{.kind = Kind::bind,
+  const sys::Root root(sys::open_at(scratch.fd(), "root", O_PATH | O_DIRECTORY));
+  const Plan plan{.mounts = {{.kind = Kind::inner_bind,
                               .destination = "/d",
                               .source = "/out",
-                              .within = scratch.path("root"),
                               .pointer = "/mounts/0"}}};
-  const std::string said = failure([&] { open_sources(plan); });
+  const std::string said = failure([&] { apply_in_init(plan, root, Sources(1)); });
   CHECK(said.starts_with("/mounts/0 error mounting \"/out\" to rootfs at \"/d\": open /out in"));
   CHECK(said.ends_with("no such file or directory"));
 }

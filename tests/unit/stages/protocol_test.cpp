@@ -33,12 +33,24 @@ struct InitEnds {
 
 TEST_CASE("every request may come once, in the order of the table", "[protocol]") {
   Ends ends;
-  for (const char kind : std::string("JMCHLSNR")) {
+  for (const char kind : std::string("JUMBCHLSNR")) {
     ends.say(std::string(1, kind));
     CHECK(ends.parent.receive().kind == static_cast<FromInit>(kind));
   }
   ends.init.reset();
   CHECK(ends.parent.receive().kind == FromInit::closed);
+}
+
+TEST_CASE("any number of mounts may be sent to be mapped, before the console", "[protocol]") {
+  Ends ends;
+  for (int i = 0; i < 3; ++i) {
+    ends.say("B/mounts/1");
+    CHECK(ends.parent.receive().text == "/mounts/1");
+  }
+  ends.say("C");
+  ends.parent.receive();
+  ends.say("B/mounts/1");
+  CHECK_THROWS_WITH(ends.parent.receive(), "the container's process sent a message out of order");
 }
 
 TEST_CASE("requests that are not needed are left out", "[protocol]") {

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "sys/fifo.hpp"
 #include "sys/process.hpp"
 #include "sys/stream.hpp"
 #include "tare/error.hpp"
@@ -107,6 +108,19 @@ TEST_CASE("a program started after reset_signals finds nothing blocked and nothi
     return 0;
   });
   CHECK(wait_for(child.pidfd).code == 0);
+}
+
+TEST_CASE("SIGTERM ends even the init of a pid namespace that asks for it", "[signals]") {
+  const Pipe ready = make_pipe();
+  const Child child = spawn({.namespaces = CLONE_NEWUSER | CLONE_NEWPID}, [&] {
+    end_at_termination();
+    write_byte(ready.write_end);
+    for (;;) ::pause();
+    return 0;
+  });
+  read_byte(ready.read_end);
+  CHECK(send_signal(child.pidfd, SIGTERM));
+  CHECK(wait_for(child.pidfd).code == 128 + SIGTERM);
 }
 
 TEST_CASE("a child's end is kept although the caller of tare ignores SIGCHLD", "[signals]") {

@@ -71,7 +71,8 @@ TEST_CASE("in raw mode every byte passes as it is, and afterwards all is as befo
     CHECK(read_some(pair.slave, buffer) == 3U);
     CHECK(std::string(buffer.data(), 3) == "\x03\x04\r");
     write_all(pair.slave, "\n");
-    CHECK(read_some(pair.master, buffer) == 1U);
+    // A message of our own begins at the left.
+    CHECK(read_some(pair.master, buffer) == 2U);
 
     tcsetattr(pair.slave.number(), TCSANOW, &before);
     CHECK((mode_of(pair.slave).c_lflag & ICANON) != 0);
@@ -93,6 +94,29 @@ TEST_CASE("raw mode ends with an error that passes", "[terminal]") {
   } catch (const Error&) {
     CHECK(mode_of(pair.slave).c_lflag == before.c_lflag);
   }
+}
+
+TEST_CASE("raw mode leaves the line ends of the terminal's own output alone", "[terminal]") {
+  const Pair pair = open_pair();
+  const tcflag_t before = mode_of(pair.slave).c_oflag;
+  REQUIRE((before & OPOST) != 0);
+  const RawMode raw(pair.slave);
+  CHECK(mode_of(pair.slave).c_oflag == before);
+}
+
+TEST_CASE("line ends that are kept come out of the master as they went in", "[terminal]") {
+  const Pair pair = open_pair();
+  const auto passed = [&] {
+    write_all(pair.slave, "a\n");
+    std::string got(8, '\0');
+    got.resize(read_some(pair.master, got).value_or(0));
+    return got;
+  };
+  CHECK(passed() == "a\r\n");
+  keep_line_ends(pair.master);
+  CHECK(passed() == "a\n");
+  const Pipe pipe = make_pipe();
+  CHECK_THROWS_WITH(keep_line_ends(pipe.read_end), Catch::Contains("tcgetattr"));
 }
 
 TEST_CASE("a session leader gets the terminal for its own, and nobody else does", "[terminal]") {
