@@ -157,26 +157,6 @@ def test_cap_adds_capabilities(held, flag):
         assert wanted <= facts.capabilities(which), which
 
 
-@pytest.mark.peer(crun="lets --cap replace the capabilities of the config")
-def test_a_capability_that_is_inheritable_in_the_config_becomes_ambient_by_cap(box):
-    held = {"CAP_KILL", "CAP_SYSLOG", "CAP_CHOWN"}
-    box.set(
-        "process.capabilities",
-        {
-            "bounding": sorted(held),
-            "permitted": ["CAP_KILL"],
-            "effective": ["CAP_KILL"],
-            "inheritable": ["CAP_KILL", "CAP_SYSLOG"],
-            "ambient": ["CAP_KILL"],
-        },
-    )
-    box.hold()
-    facts = box.exec_facts("--cap", "CAP_SYSLOG", "--cap", "CAP_CHOWN")
-    assert facts.capabilities("permitted") == held
-    assert facts.capabilities("ambient") == {"CAP_KILL", "CAP_SYSLOG"}
-    assert facts.capabilities("inheritable") == {"CAP_KILL", "CAP_SYSLOG"}
-
-
 def test_no_new_privs_is_set_by_the_flag_where_the_config_does_not(box):
     box.set("process.noNewPrivileges", False)
     box.hold()

@@ -224,3 +224,23 @@ def test_nothing_of_the_runtime_is_open_in_the_container(box):
 def test_personality_scheduler_and_priority_are_the_defaults(box):
     facts = box.facts()
     assert (facts["personality"], facts["scheduler"], facts["nice"]) == (0, 0, 0)
+
+
+@pytest.mark.peer(crun="lets --cap replace the capabilities of the config")
+def test_a_capability_that_is_inheritable_in_the_config_becomes_ambient_by_cap(box):
+    held = {"CAP_KILL", "CAP_SYSLOG", "CAP_CHOWN"}
+    box.set(
+        "process.capabilities",
+        {
+            "bounding": sorted(held),
+            "permitted": ["CAP_KILL"],
+            "effective": ["CAP_KILL"],
+            "inheritable": ["CAP_KILL", "CAP_SYSLOG"],
+            "ambient": ["CAP_KILL"],
+        },
+    )
+    box.hold()
+    facts = box.exec_facts("--cap", "CAP_SYSLOG", "--cap", "CAP_CHOWN")
+    assert facts.capabilities("permitted") == held
+    assert facts.capabilities("ambient") == {"CAP_KILL", "CAP_SYSLOG"}
+    assert facts.capabilities("inheritable") == {"CAP_KILL", "CAP_SYSLOG"}

@@ -119,6 +119,8 @@ class Restoration {
 
   void carry_out() {
     make_mount_points(plan());
+    // Last of all: what criu has made and then killed is ours to reap.
+    restored_.undo.add([] { sys::reap_ended(0); });
     // Its limits hold for criu as well, which reads the memory of the container within them.
     if (!plan().cgroup_systemd.enabled()) {
       cgroup_ = make_cgroup(plan(), restored_.undo);
@@ -255,9 +257,7 @@ class Restoration {
   }
 
   void set_up_namespaces(pid_t pid) {
-    std::optional<sys::Fd> process = sys::open_pidfd(pid);
-    if (!process) throw Error(ErrorKind::system, "the restored process is gone");
-    restored_.record.init = identity_of({.pid = pid, .pidfd = std::move(*process)});
+    take_init(pid);
     if (plan().namespaces.creates(Type::network)) set_up_network(pid);
     const std::string state = state::hook_state(restored_.record, Status::creating);
     const hooks::Plan& hooks = plan().hooks;
@@ -292,16 +292,21 @@ class Restoration {
   // The processes are there and stopped.
   // From here on the record tells of a container, so that whoever kills us can have it deleted.
   void note_init(pid_t pid) {
-    std::optional<sys::Fd> process = sys::open_pidfd(pid);
-    if (!process) throw Error(ErrorKind::system, "the restored process is gone");
-    restored_.init = {.pid = pid, .pidfd = std::move(*process)};
-    restored_.record.init = identity_of(restored_.init);
+    take_init(pid);
     // Or the clocks of what exec adds would not be those of the others: criu restores into a time
     // namespace, so that no clock runs backwards.
     if (is_in_other_time(pid)) restored_.record.namespaces |= CLONE_NEWTIME;
     intel_rdt::add_process(restored_.record.resctrl, pid);
     cgroup_delegation::apply_in_parent(plan().cgroup_delegation, cgroup_, plan().id_map, pid);
     restored_.directory.write_record(restored_.record);
+  }
+
+  // criu names it twice: with its namespaces, where it has any, and when all is restored.
+  void take_init(pid_t pid) {
+    std::optional<sys::Fd> process = sys::open_pidfd(pid);
+    if (!process) throw Error(ErrorKind::system, "the restored process is gone");
+    restored_.init = {.pid = pid, .pidfd = std::move(*process)};
+    restored_.record.init = identity_of(restored_.init);
   }
 
   static bool is_in_other_time(pid_t pid) {

@@ -47,8 +47,8 @@ std::string attempt(const environment::Plan& plan) {
 TEST_CASE("environment: the directory that a user may not search is named") {
   if (test::skip_unless_root()) return;
   CHECK(why_not([] { ::chmod("/mnt/a/b", 0700); }) ==
-        "exec /mnt/a/b/tool (the directory /mnt/a/b may not be searched by this user): permission "
-        "denied");
+        "exec /mnt/a/b/tool: permission denied: the directory /mnt/a/b may not be searched by this "
+        "user");
 }
 
 TEST_CASE("environment: the mode that keeps a user from a program is named") {
