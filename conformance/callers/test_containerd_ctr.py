@@ -186,6 +186,19 @@ def test_a_user_namespace_has_the_ids_that_are_told(containerd):
     assert said.split() == ["0", "200000", "65536", "0"]
 
 
+@pytest.mark.guest("criu")
+def test_a_checkpoint_of_a_task_is_an_image_that_goes_on(held):
+    """`ctr containers checkpoint` and `restore`, which also keep what was written."""
+    held.exec("held", "/bin/touch", "/written").check()
+    held("containers", "checkpoint", "--rw", "--task", "held", "localhost/kept:latest").check()
+    held.remove("held")
+    held("containers", "restore", "--rw", "--live", "again", "localhost/kept:latest").check()
+    held.exec("again", "/bin/ls", "/written").check()
+    held("tasks", "kill", "--signal", "SIGTERM", "again").check()
+    place.until(lambda: held.status("again") == "STOPPED", "end of the task")
+    held("images", "remove", "--sync", "localhost/kept:latest").check()
+
+
 @pytest.mark.guest("a service manager")
 def test_the_systemd_driver_makes_a_scope(containerd):
     flags = ["--runc-systemd-cgroup", "--cgroup", "tconf.slice:ctr:held"]

@@ -10,6 +10,7 @@ import pytest
 from harness import events, host
 from harness.echo import SCRIPT
 from harness.saved import MODE, about, begin, echoes, own, saved  # noqa: F401 (two are fixtures)
+from harness.terminal import ConsoleSocket
 
 pytestmark = pytest.mark.guest("criu, on a kernel that it knows")
 
