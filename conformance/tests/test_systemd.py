@@ -285,3 +285,52 @@ def test_a_running_container_is_watched_and_signalled_without_a_bus(scoped):
         scoped.runtime.call(*words, env=env).check()
     scoped.exec("/bin/true", env=env).check()
     scoped.kill("KILL", env=env).check()
+
+
+def test_the_period_of_a_quota_that_is_none_is_kept_for_the_next(scoped):
+    scoped.hold()
+    scoped.runtime.call("update", "--cpu-period", "50000", scoped.id).check()
+    assert read(scoped, "cpu.max") == "max 50000"
+    scoped.runtime.call("update", "--cpu-quota", "20000", scoped.id).check()
+    assert read(scoped, "cpu.max") == "20000 50000"
+
+
+@pytest.mark.peer(crun="says what systemd says")
+def test_a_scope_that_is_in_use_is_a_cgroup_that_is_not_empty(scoped):
+    scoped.hold()
+    other = scoped.sibling("-two")
+    other.set("linux.cgroupsPath", scoped.config["linux"]["cgroupsPath"])
+    other.args("/bin/true")
+    assert "container's cgroup is not empty" in other.run().fails().said
+    assert scoped.status == "running"
+
+
+def silent(scoped):
+    """Has the container wait without a word, deaf to SIGTERM as the first of its pid namespace."""
+    os.mkfifo(scoped.rootfs / "never")
+    scoped.sh("while :; do read -r x < /never; done")
+    return {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def test_a_scope_that_has_failed_is_gone_with_delete(scoped):
+    limits = {"RuntimeMaxSec": "1", "TimeoutStopSec": "1"}
+    scoped.set("annotations", {f"org.systemd.property.{name}": limits[name] for name in limits})
+    scoped.run("--detach", **silent(scoped)).check()
+    assert scoped.wait() == -signal.SIGKILL
+    while shown(scoped.unit, "ActiveState")["ActiveState"] != "failed":
+        pass  # systemd learns of it a moment later; the test's own time limit ends this
+    scoped.delete().check()
+    assert shown(scoped.unit, "LoadState")["LoadState"] == "not-found"
+
+
+def test_what_was_saved_goes_on_in_a_scope_of_its_own(scoped):
+    quiet = silent(scoped)
+    scoped.run("--detach", **quiet).check()
+    images = scoped.path("images")
+    mode = ("--manage-cgroups-mode", "ignore", "--image-path", images)
+    scoped.runtime.call("checkpoint", *mode, scoped.id).check()
+    assert shown(scoped.unit, "LoadState")["LoadState"] == "not-found"
+    words = ("restore", "--detach", "--bundle", scoped.bundle.path, *mode, scoped.id)
+    assert scoped.runtime.popen(*words, **quiet).wait().code == 0
+    assert str(scoped.pid) in read(scoped, "cgroup.procs").split()
+    assert shown(scoped.unit, "ActiveState")["ActiveState"] == "active"

@@ -114,6 +114,12 @@ Error refused(const Unit& unit, std::string_view what, const BusReply& reply) {
                fmt::format("unable to {} unit \"{}\": {}", what, unit.name, reply.error_text));
 }
 
+// In the words of cgroupfs, which callers know.
+Error occupied(const Unit& unit) {
+  return Error(ErrorKind::state,
+               fmt::format("container's cgroup is not empty: unit \"{}\" exists", unit.name));
+}
+
 // Drops a property that this systemd does not know, or not with this value, where the kernel gets
 // it through cgroupfs as well: cheaper than asking for systemd's version each time.
 bool drop_unknown(std::vector<Property>& properties, const BusReply& reply) {
@@ -200,6 +206,7 @@ void apply_in_parent(const Plan& plan, pid_t pid) {
                Manager manager(plan.unit);
                manager.subscribe();
                const BusReply reply = start(manager, plan, pid);
+               if (reply.error_name == kUnitExists) throw occupied(plan.unit);
                if (reply.failed()) throw refused(plan.unit, "start", reply);
                try {
                  await_scope(manager, plan, pid, reply);
@@ -234,6 +241,8 @@ void attach(const Unit& unit, const std::string& inner, pid_t pid) {
 void stop(const Unit& unit) {
   Manager manager(unit);
   manager.subscribe();
+  // One that has failed already is forgotten by the time that the answer to the next call is here.
+  manager.reset_failed();
   const BusReply reply =
       manager.call("StopUnit", {BusValue::string(unit.name), BusValue::string("replace")});
   // A scope without processes ends by itself, often before we can ask.

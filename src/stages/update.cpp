@@ -95,6 +95,15 @@ void tell_systemd(const Record& record, const cgroup_resources::Plan& plan,
   });
 }
 
+// systemd forgets the period of a quota that is none, and sets the kernel's default; the next quota
+// alone would be one of that.
+void keep_period(const cgroup_resources::Plan& plan, sys::FdRef directory) {
+  for (const cgroup_resources::Write& write : plan.writes) {
+    if (write.file != "cpu.max" || !write.value.starts_with("max ")) continue;
+    sys::write_value(directory, write.file, write.value);
+  }
+}
+
 // The one place that says how limits reach the kernel. What it has done is undone by `undo`.
 void apply_limits(const UpdateSpec& spec, const Record& record, const Host& host, Undo& undo) {
   const cgroup::Plan cgroup = cgroup_of(record, host);
@@ -116,6 +125,7 @@ void apply_limits(const UpdateSpec& spec, const Record& record, const Host& host
   });
   tell_systemd(record, plan, spec.devices.rules.empty() ? cgroup_devices::Plan{} : devices, steps,
                undo);
+  if (!record.scope.name.empty()) keep_period(plan, directory);
   // Last of what may be refused: it needs no undoing then.
   if (!spec.devices.rules.empty()) cgroup_devices::replace_in_parent(devices, directory);
 }
