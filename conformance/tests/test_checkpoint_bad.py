@@ -13,15 +13,20 @@ pytestmark = pytest.mark.guest("criu, on a kernel that it knows")
 
 MODE = ("--manage-cgroups-mode", "ignore")
 
-# Speaks as criu does, as far as the test needs: VERSION is answered with major 3 and a minor, and
-# what is asked next is left without an answer until somebody writes to the FIFO.
+# Speaks as criu does, as far as the test needs: VERSION is answered with major 3 and a minor,
+# FEATURE_CHECK with none, and what is asked then is left without an answer until somebody writes to
+# the FIFO.
 IMPOSTOR = """\
 #!/usr/bin/python3 -I
 import socket, sys
 link = socket.socket(fileno=int(sys.argv[2]))
 link.recv(65536)
 link.send(bytes([8, 10, 16, 1, 82, 4, 8, 3, 16, {minor}]))
-if link.recv(65536):
+asked = link.recv(65536)
+if asked.startswith(bytes([8, 9])):
+    link.send(bytes([8, 9, 16, 1, 66, 4, 8, 0, 16, 0]))
+    asked = link.recv(65536)
+if asked:
     open({fifo!r}).read()
 """
 
@@ -99,6 +104,18 @@ def test_a_criu_that_is_too_old_is_named_with_its_version(running):
     environment, _ = impostor(running, 15)
     said = running.saves(env=environment).fails().said
     assert "criu 3.15 is too old: 3.16 or newer is needed" in said
+    assert is_as_before(running)
+
+
+@pytest.mark.tare("names the option of the kernel")
+@pytest.mark.parametrize(
+    "flags, missing",
+    [(("--pre-dump",), "MemTrack"), (("--parent-path", "."), "MemTrack"), (("--lazy-pages",), "LazyPages")],
+)
+def test_what_the_kernel_cannot_do_is_named(running, flags, missing):
+    environment, _ = impostor(running, 17)
+    said = running.saves(*flags, env=environment).fails().said
+    assert f"criu is missing features: {missing}" in said
     assert is_as_before(running)
 
 
@@ -180,6 +197,15 @@ def test_an_image_that_is_cut_short_is_not_restored(running):
         os.truncate(image, image.stat().st_size // 2)
     said = go_on(running).fails().said
     assert "criu" in said
+    assert running.state is None
+
+
+@pytest.mark.tare("criu would read the missing end for ever")
+def test_memory_that_is_cut_short_is_not_restored(running):
+    saved(running)
+    for image in running.images.glob("pages-*.img"):
+        os.truncate(image, image.stat().st_size // 2)
+    assert "damaged checkpoint: pages-" in go_on(running).fails().said
     assert running.state is None
 
 

@@ -15,6 +15,7 @@
 
 #include "features/criu.hpp"
 #include "features/criu_options.hpp"
+#include "features/criu_pages.hpp"
 #include "stages/birth.hpp"
 #include "stages/claim.hpp"
 #include "stages/container_cgroup.hpp"
@@ -70,6 +71,8 @@ std::vector<std::pair<std::string, int>> read_streams(const ImagePaths& paths) {
 Sources open_sources(const RestoreRequest& request, const Plan& plan) {
   Sources sources{.paths = open_image_paths(request.image)};
   check_images(sources.paths);
+  // Lazily restored, the memory comes from elsewhere.
+  if (!request.image.lazy_pages) criu_pages::check(sources.paths.images);
   sources.streams = read_streams(sources.paths);
   sources.program = criu::require_program();
   if (!request.create.console_socket.empty()) {
