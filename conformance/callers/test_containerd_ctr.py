@@ -293,11 +293,6 @@ def test_exec_of_what_cannot_be_run_is_refused(held, program, words):
             "nonesuch",
             marks=pytest.mark.peer(runc="says `no such device` and not of what"),
         ),
-        pytest.param(
-            "--cap-add CAP_NONESUCH",
-            "NONESUCH",
-            marks=pytest.mark.peer(runc="goes on without a capability that it does not know"),
-        ),
         ("--user nonesuch", "nonesuch|no users found"),
         ("--cwd /etc/notes", "/etc/notes"),
         ("--apparmor-profile nonesuch", "nonesuch|apparmor"),

@@ -171,6 +171,30 @@ def test_mounts_from_the_host_are_mounted_again(saved, echoes):
     assert saved.exec("/bin/touch", "/data/in/ner/new").code != 0
 
 
+def test_mounts_that_hear_of_the_hosts_do_so_again(saved, echoes):
+    whole = saved.path("whole")
+    whole.mkdir()
+    subprocess.run(("mount", "-t", "tmpfs", "none", whole), check=True)
+    try:
+        subprocess.run(("mount", "--make-shared", whole), check=True)
+        for name in ("one", "two"):
+            (whole / name).mkdir()
+            (whole / name / "name").write_text(name)
+        saved.bundle.mount("/data", "bind", str(whole / "one"), ["bind"])
+        saved.bundle.mount("/data/in/ner", "bind", str(whole / "two"), ["bind", "ro"])
+        begin(saved, echoes())
+        saved.checkpoint().check()
+        saved.restore()
+        read = saved.exec("/bin/cat", "/data/name", "/data/in/ner/name").check()
+        assert read.out == "onetwo"
+        assert saved.exec("/bin/touch", "/data/in/ner/new").code != 0
+        for place in ("/data", "/data/in/ner"):
+            assert "master:" in saved.exec("/bin/grep", f" {place} ", "/proc/self/mountinfo").check().out
+        saved.delete("--force").check()
+    finally:
+        subprocess.run(("umount", "-l", whole), check=True)
+
+
 @pytest.mark.peer(runc="mounts it anew without the mapping", crun="as runc")
 def test_id_mapped_mounts_have_their_mapping(saved, echoes):
     shared = saved.path("shared")

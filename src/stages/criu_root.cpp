@@ -28,6 +28,24 @@ bool is_on_filesystem(const mounts::Plan& plan, const std::string& destination) 
   });
 }
 
+// A bind that hears of the host's mounts is in a group with others from the same mount, and criu
+// joins them all to the mount on which it finds the first. The kernel lets that be done only from a
+// mount that has the others within it (MOVE_MOUNT_SET_GROUP): the host's own, and not our clone of
+// one directory.
+bool follows_host(const mounts::Mount& mount) {
+  const std::vector<std::uint64_t>& propagation = mount.options.propagation;
+  return mount.kind == mounts::Kind::bind && !mount.id_map &&
+         std::none_of(propagation.begin(), propagation.end(), [](std::uint64_t flags) {
+           return (flags & (MS_PRIVATE | MS_UNBINDABLE)) != 0;
+         });
+}
+
+std::string place_on_host(const mounts::Mount& mount) {
+  // criu would stop at a link.
+  const sys::Fd source = sys::open_at(sys::FdRef::cwd(), mount.source, O_PATH);
+  return sys::read_link(sys::FdRef::cwd(), fmt::format("/proc/self/fd/{}", source.number()));
+}
+
 void make_mount_point(const mounts::Mount& mount, const sys::Root& root, sys::Fd source) {
   if (mount.kind == mounts::Kind::bind) {
     // Attached, for what is to be mounted within it.
@@ -66,7 +84,8 @@ std::string CriuRoot::root_path() const {
 std::vector<std::pair<std::string, std::string>> CriuRoot::external_mounts() const {
   std::vector<std::pair<std::string, std::string>> all;
   for (std::size_t i = 0; i < foreign.size(); ++i) {
-    all.emplace_back(foreign[i].name, fmt::format("{}/{}", directory, i));
+    const Foreign& one = foreign[i];
+    all.emplace_back(one.name, one.place.empty() ? fmt::format("{}/{}", directory, i) : one.place);
   }
   // What masks files.
   all.emplace_back(kNull, kNull);
@@ -92,11 +111,13 @@ CriuRoot open_criu_root(const Plan& plan, const std::string& directory) {
   for (std::size_t i = 0; i < sources.size(); ++i) {
     // A link that is only copied is no mount.
     if (!sources[i] || S_ISLNK(sys::status(sources[i]).st_mode)) continue;
-    root.foreign.push_back({plan.mounts.mounts[i].destination, std::move(sources[i])});
+    const mounts::Mount& mount = plan.mounts.mounts[i];
+    root.foreign.push_back({mount.destination, std::move(sources[i]),
+                            follows_host(mount) ? place_on_host(mount) : std::string()});
   }
   std::vector<sys::Fd> nodes = devices::open_sources(plan.devices);
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (nodes[i]) root.foreign.push_back({plan.devices.devices[i].path, std::move(nodes[i])});
+    if (nodes[i]) root.foreign.push_back({plan.devices.devices[i].path, std::move(nodes[i]), {}});
   }
   return root;
 }
@@ -109,7 +130,8 @@ void enter_criu_root(const CriuRoot& root) {
   sys::attach(stage, place);
   put_at(stage, kRootName, root.rootfs);
   for (std::size_t i = 0; i < root.foreign.size(); ++i) {
-    put_at(stage, std::to_string(i), root.foreign[i].mount);
+    const Foreign& one = root.foreign[i];
+    if (one.place.empty()) put_at(stage, std::to_string(i), one.mount);
   }
 }
 

@@ -17,6 +17,8 @@ namespace tare::stages {
 struct Foreign {
   std::string name{};  ///< what the images call it
   sys::Fd mount{};
+  /// Where the host has it, if criu is to find it there; empty if it is to find `mount`.
+  std::string place{};
 };
 
 /// What the parent has opened for the namespace before it existed.

@@ -11,7 +11,8 @@ import pytest
 
 from conftest import TOP, run
 
-IN_PRIVATE = ["unshare", "--mount", "--propagation", "private", "sh", "-euc"]
+# With the namespace of processes ends what podman leaves behind to tidy up in its storage.
+IN_PRIVATE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc", "sh", "-euc"]
 # A machine may lack what the directory stands in; nothing outside of the mounts is changed.
 PLACE = """
     mount -t tmpfs none /etc/containers
