@@ -10,7 +10,7 @@ import pytest
 
 sys.dont_write_bytecode = True
 
-from harness import events, host, sandbox  # noqa: E402
+from harness import attack, events, host, sandbox  # noqa: E402
 from harness.box import Box  # noqa: E402
 from harness.bundle import Template  # noqa: E402
 from harness.report import Report  # noqa: E402
@@ -32,6 +32,7 @@ def pytest_addoption(parser):
     group.addoption(
         "--on-machine", action="store_true", help="without mounts and cgroups of the suite's own"
     )
+    group.addoption("--attacks", action="store_true", help="replays only; see attacks/run")
     group.addoption("--keep-going-dirty", action="store_true", help="do not fail tests that leak")
 
 
@@ -46,6 +47,10 @@ def pytest_configure(config):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         enter = sandbox.stay if config.getoption("--on-machine") else sandbox.enter
         config.scratch = pathlib.Path(enter())
+        if config.getoption("--attacks"):
+            attack.be_alone(config.scratch, runtime)
+            if kind_of(runtime) == "naive":
+                runtime = attack.install_naive(config.scratch)
     config.option.runtime = runtime
     config.pluginmanager.register(Report(kind_of(runtime), config.getoption("--results")))
     lists = [config.getoption(name) for name in ("--list-skipped", "--for-guest")]
@@ -100,6 +105,21 @@ def time_limit(request):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def invariants(binary):
+    return attack.Invariants(binary)
+
+
+@pytest.fixture(autouse=True)
+def unharmed(request):
+    """After a replay the host is as it was, whatever else came of it."""
+    watched = request.config.getoption("--attacks") and request.node.get_closest_marker("attack")
+    known = request.getfixturevalue("invariants") if watched else None
+    yield
+    if known:
+        known.compare()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the tests of the conformance suite are written with; conformance/README.md shows how."""
 
+from harness.attack import Fired, contained, fired_if, must_end, must_refuse
 from harness.box import Box
 from harness.bundle import Bundle, base_config
 from harness.calls import exec_calls, making_node, opening, run_calls
@@ -15,13 +16,18 @@ __all__ = [
     "Canary",
     "ConsoleSocket",
     "Fifo",
+    "Fired",
     "Pty",
     "Result",
     "Runtime",
     "Snapshot",
     "base_config",
+    "contained",
     "exec_calls",
+    "fired_if",
     "making_node",
+    "must_end",
+    "must_refuse",
     "opening",
     "reap",
     "run_calls",

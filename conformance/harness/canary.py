@@ -3,6 +3,7 @@
 import os
 import stat
 
+from harness.attack import fired_if
 from harness.host import listing
 
 
@@ -31,5 +32,7 @@ class Canary:
 
     @property
     def unchanged(self):
-        assert self.picture() == self.before
+        now = self.picture()
+        for then, found in zip(self.before, now):
+            fired_if(found != then, f"the canary was {then}, and is {found}")
         return True

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness import fields
+from harness.attack import Fired
 
 
 class Report:
@@ -14,6 +15,7 @@ class Report:
         self.kind, self.path = kind, path
         self.outcomes, self.reasons = {}, {}
         self.rows = {}
+        self.attacks, self.fired = {}, []
         self.figures = []
 
     def pytest_collection_modifyitems(self, items):
@@ -25,6 +27,8 @@ class Report:
                     raise pytest.UsageError(f"{item.nodeid}: no row {row} in {fields.ROWS.name}")
             if rows:
                 self.rows[item.nodeid] = rows
+            for marker in item.iter_markers("attack"):
+                self.attacks[item.nodeid] = [*marker.args, *marker.kwargs]
             for marker in item.iter_markers("peer"):
                 if self.kind in marker.kwargs:
                     reason = marker.kwargs[self.kind]
@@ -33,6 +37,10 @@ class Report:
                 if self.kind != "tare":
                     reason = f"only tare: {' '.join(marker.args)}"
                     item.add_marker(pytest.mark.skip(reason=reason))
+
+    def pytest_runtest_makereport(self, item, call):
+        if call.excinfo and call.excinfo.errisinstance(Fired):
+            self.fired.append(item.nodeid)
 
     def pytest_runtest_logreport(self, report):
         name = report.nodeid
@@ -60,7 +68,13 @@ class Report:
 
     def found(self):
         """All that `run` wants to know of a session."""
-        return {"outcomes": self.outcomes, "reasons": self.reasons, "rows": self.rows}
+        return {
+            "outcomes": self.outcomes,
+            "reasons": self.reasons,
+            "rows": self.rows,
+            "attacks": self.attacks,
+            "fired": self.fired,
+        }
 
     def pytest_sessionfinish(self):
         if self.path:

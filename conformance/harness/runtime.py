@@ -10,7 +10,11 @@ import subprocess
 from harness import events
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "xterm"}
-KNOWN = ("crun", "runc", "youki")
+KNOWN = ("crun", "runc", "youki", "naive")
+
+
+class Hung(AssertionError):
+    """A runtime that did not come back."""
 
 
 @dataclasses.dataclass
@@ -69,7 +73,7 @@ class Call:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"hung for {timeout} s: {self.result(None)}") from None
+            raise Hung(f"hung for {timeout} s: {self.result(None)}") from None
         return self.result(code)
 
     def result(self, code):

@@ -1,0 +1,83 @@
+"""What becomes of a process of the container between the namespaces and its program."""
+
+import array
+import fcntl
+import os
+import pwd
+import socket
+import struct
+import termios
+
+import kernel
+
+TIOCGPTN, TIOCSPTLCK = 0x80045430, 0x40045431
+
+
+def open_terminal(console):
+    """A terminal from whatever is called /dev/ptmx; its master goes to the console socket."""
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    try:
+        fcntl.ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(master, TIOCGPTN, b"\0" * 4))[0]
+    except OSError:
+        number = 0
+    peer = f"/dev/pts/{number}"
+    kernel.mount(peer, "/dev/console", None, kernel.MS_BIND)
+    fds = array.array("i", [master])
+    console.sendmsg([b"/dev/ptmx"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    os.setsid()
+    terminal = os.open("/dev/console", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(terminal, fd)
+    try:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    except OSError:
+        pass
+
+
+def write_sysctls(values):
+    for key, value in values.items():
+        with open(f"/proc/sys/{key.replace('.', '/')}", "w", encoding="utf-8") as file:
+            file.write(value)
+
+
+def write_label(label):
+    """Where there is no security module the label is for nobody."""
+    try:
+        with open("/proc/self/attr/exec", "w", encoding="utf-8") as file:
+            file.write(f"exec {label}")
+    except OSError:
+        pass
+
+
+def by_name(user):
+    """The ids of `NAME` or of `UID:GID`, from the passwd of the container."""
+    name, _, group = user.partition(":")
+    try:
+        found = pwd.getpwnam(name)
+        return {"uid": found.pw_uid, "gid": int(group or found.pw_gid)}
+    except KeyError:
+        return {"uid": int(name), "gid": int(group or 0)}
+
+
+def become(process):
+    """Takes on the user and the capabilities of the config and executes its program."""
+    user = process["user"]
+    wanted = process.get("capabilities", {})
+    bounding = kernel.mask_of(wanted.get("bounding", []))
+    kernel.drop_bounding(bounding)
+    kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
+    # Reads /etc/nsswitch.conf and the libraries that it names: of the container, by now.
+    try:
+        pwd.getpwuid(user["uid"])
+    except KeyError:
+        pass
+    os.setgroups(user.get("additionalGids", []))
+    os.setresgid(user["gid"], user["gid"], user["gid"])
+    os.setresuid(user["uid"], user["uid"], user["uid"])
+    kernel.capset(bounding, bounding, bounding)
+    if process.get("noNewPrivileges"):
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    environment = dict(e.split("=", 1) for e in process.get("env", []) if "=" in e)
+    os.chdir(process["cwd"])
+    os.execvpe(process["args"][0], process["args"], environment)
