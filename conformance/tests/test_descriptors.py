@@ -1,5 +1,5 @@
-"""The census of descriptors: who has what open at each moment at which something of the container, or a
-program that is not the runtime, could look or inherit (CVE-2016-9962, CVE-2024-21626)."""
+"""The census of descriptors: who has what open at each moment at which something of the container, or
+a program that is not the runtime, could look or inherit (CVE-2016-9962, CVE-2024-21626)."""
 
 import os
 import re
