@@ -65,10 +65,13 @@ class Box:
     def run(self, *flags, **more):
         return self.command("run", *flags, **more)
 
-    def popen_run(self, *flags, **more):
-        """Starts `run` in the foreground and returns without waiting for it."""
+    def popen(self, command, *flags, **more):
+        """Starts `create` or `run` and returns without waiting for it."""
         self.bundle.save()
-        return self.runtime.popen("run", "--bundle", self.bundle.path, *flags, self.id, **more)
+        return self.runtime.popen(command, "--bundle", self.bundle.path, *flags, self.id, **more)
+
+    def popen_run(self, *flags, **more):
+        return self.popen("run", *flags, **more)
 
     def start(self, **more):
         return self.runtime.call("start", self.id, **more)

@@ -121,6 +121,14 @@ def collect_dead():
             collect(pid)
 
 
+def processes_in(place):
+    """The processes of a cgroup, if it is there and is one that may have some: not one of threads."""
+    try:
+        return (place / "cgroup.procs").read_text().split()
+    except OSError:
+        return []
+
+
 def kill_cgroups(names):
     """Kills what is in these cgroups and removes them."""
     for name in sorted(names, key=len, reverse=True):
@@ -130,7 +138,7 @@ def kill_cgroups(names):
             (place / "cgroup.kill").write_text("1")
         except OSError:
             pass
-        for pid in (place / "cgroup.procs").read_text().split() if place.exists() else []:
+        for pid in processes_in(place):
             try:
                 events.wait_exit(int(pid), 2.0)
             except (events.Missing, ValueError):

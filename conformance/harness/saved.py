@@ -55,7 +55,7 @@ def restore(box, echo, *flags, name=None, images=None):
     with open(log, "wb") as file:
         streams = {**echo.streams, "stderr": file}
         code = box.runtime.popen(*words, name or box.id, **streams).wait().code
-    assert code == 0, log.read_text()
+    assert code == 0, f"exit {code}: {log.read_text()}"
     return echo
 
 

@@ -229,6 +229,11 @@ CGROUP = [
         crun=TAKEN,
     ),
     Case(
+        "shares of a cgroup that is idle",
+        value("linux.resources", {"cpu": {"shares": 200, "idle": 1}}),
+        "/linux/resources/cpu/shares",
+    ),
+    Case(
         "a device rule of an unknown type",
         value("linux.resources", {"devices": [{"allow": True, "type": "z", "access": "r"}]}),
         crun=TAKEN,

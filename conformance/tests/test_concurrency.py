@@ -1,6 +1,7 @@
 """Several calls at once on one root, and on one id."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -24,6 +25,24 @@ def test_many_containers_live_and_end_side_by_side(box):
         each.sh(f"exit {number}")
     calls = [each.popen_run() for each in boxes]
     assert [call.wait().code for call in calls] == list(range(6))
+    assert box.runtime.ids() == []
+
+
+def together(calls):
+    """The statuses of calls that are all under way at once."""
+    return [call.wait().code for call in list(calls)]
+
+
+def test_fifty_containers_come_and_go_at_once_and_leave_nothing(box):
+    boxes = [box.sibling(f"-{number}") for number in range(50)]
+    for each in boxes:
+        each.bundle.unset("linux.cgroupsPath")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    codes = together(each.popen("create", **quiet) for each in boxes)
+    assert codes == [0] * len(boxes)
+    assert sorted(box.runtime.ids()) == sorted(each.id for each in boxes)
+    codes = together(box.runtime.popen("delete", "--force", each.id) for each in boxes)
+    assert codes == [0] * len(boxes)
     assert box.runtime.ids() == []
 
 

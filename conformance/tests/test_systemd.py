@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -17,6 +18,7 @@ CGROUPS = pathlib.Path("/proc/1/root/sys/fs/cgroup")
 OUTSIDE = ("nsenter", "-t", "1", "-C", "unshare", "-m", "/bin/sh", "-c")
 OUTSIDE += ('mount -t cgroup2 -o "$0" cgroup2 /sys/fs/cgroup; exec "$@"',)
 SLICE = "tconf.slice"
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 @pytest.fixture
@@ -277,6 +279,18 @@ def test_without_a_bus_the_error_says_so(scoped):
     assert not scoped.place.exists()
 
 
+@pytest.mark.tare("waits 25 s and not for ever")
+def test_a_bus_that_does_not_answer_is_not_waited_for_without_end(scoped):
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(scoped.path("bus")))
+        bus.listen()
+        address = f"unix:path={scoped.path('bus')}"
+        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DBUS_SYSTEM_BUS_ADDRESS": address}
+        said = scoped.run(env=env, timeout=40).fails().said
+    assert f"systemd: connect to {address}" in said and "timed out" in said
+    assert not scoped.runtime.ids()
+
+
 @pytest.mark.tare("commands that systemd has no part in need no bus")
 def test_a_running_container_is_watched_and_signalled_without_a_bus(scoped):
     scoped.hold()
@@ -305,11 +319,24 @@ def test_a_scope_that_is_in_use_is_a_cgroup_that_is_not_empty(scoped):
     assert scoped.status == "running"
 
 
+def test_fifty_scopes_come_and_go_at_once_and_leave_nothing(scoped):
+    boxes = [scoped.sibling(f"-{number}") for number in range(50)]
+    for each in boxes:
+        each.set("linux.cgroupsPath", f"{SLICE}:tconf:{each.id}")
+    calls = [each.popen("create", **QUIET) for each in boxes]
+    assert [call.wait().code for call in calls] == [0] * len(boxes)
+    assert len(list((CGROUPS / SLICE).glob("tconf-*.scope"))) == len(boxes)
+    calls = [scoped.runtime.popen("delete", "--force", each.id) for each in boxes]
+    assert [call.wait().code for call in calls] == [0] * len(boxes)
+    assert not scoped.runtime.ids()
+    assert not list((CGROUPS / SLICE).glob("tconf-*.scope"))
+
+
 def silent(scoped):
     """Has the container wait without a word, deaf to SIGTERM as the first of its pid namespace."""
     os.mkfifo(scoped.rootfs / "never")
     scoped.sh("while :; do read -r x < /never; done")
-    return {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return QUIET
 
 
 def test_a_scope_that_has_failed_is_gone_with_delete(scoped):

@@ -56,11 +56,12 @@ void read(const Reader& resources, const Base& base, Spec& spec) {
   if (!found) return;
   const Reader& cpu = *found;
   // Before cpu.weight: the kernel takes no weight while a cgroup is idle.
-  if (const std::optional<Reader> idle = cpu.find("idle")) {
-    add(spec, "cpu.idle", std::to_string(idle->integer<std::int64_t>()), idle->pointer());
-  }
+  const auto idle = cpu.find_integer<std::int64_t>("idle");
+  if (idle) add(spec, "cpu.idle", std::to_string(*idle), cpu.at("idle").pointer());
   if (const auto shares = cpu.find_integer<std::uint64_t>("shares"); shares.value_or(0) != 0) {
-    add(spec, "cpu.weight", std::to_string(weight_of_shares(*shares)), cpu.at("shares").pointer());
+    const Reader field = cpu.at("shares");
+    if (idle.value_or(0) != 0) throw field.error("a cgroup that is idle has no shares");
+    add(spec, "cpu.weight", std::to_string(weight_of_shares(*shares)), field.pointer());
   }
   read_bandwidth(cpu, base, spec);
   for (const auto& [key, file] : {std::pair{"cpus", "cpuset.cpus"}, {"mems", "cpuset.mems"}}) {

@@ -77,6 +77,14 @@ std::string namespace_limits(std::uint64_t namespaces) {
   return text.empty() ? text : "there are as many namespaces as may be, or 32 levels: " + text;
 }
 
+// A cgroup below one of threads can hold nothing until it is made one of threads itself
+// (cgroup-v2.rst, "Threads").
+std::string kind_that_holds_nothing(const std::string& cgroup) {
+  const std::string type = find_word(cgroup + "/cgroup.type").value_or("");
+  if (type != "domain invalid") return {};
+  return fmt::format("cgroup.type of {} is {}: there are threads' cgroups above it", cgroup, type);
+}
+
 }  // namespace
 
 bool was_out_of_memory(const std::string& cgroup_directory) {
@@ -100,6 +108,7 @@ void name_limit_of_clone(Error& error, const std::string& cgroup_directory,
     }
   }
   if (error.errno_value() == ENOSPC) limit = namespace_limits(namespaces);
+  if (error.errno_value() == EOPNOTSUPP) limit = kind_that_holds_nothing(cgroup_directory);
   if (!limit.empty()) error.add_cause(limit);
 }
 

@@ -18,7 +18,8 @@ bool was_out_of_memory(const std::string& cgroup_directory);
 std::string memory_limit_of(const std::string& cgroup_directory);
 
 /// Adds to the error of a clone3 that failed the limit that is behind it, where there is one that
-/// can be read: of processes in the cgroup or above it (EAGAIN), of namespaces (ENOSPC).
+/// can be read: of processes in the cgroup or above it (EAGAIN), of namespaces (ENOSPC), or a kind
+/// of cgroup that holds no processes (EOPNOTSUPP).
 /// `namespaces` are CLONE_NEW* flags.
 void name_limit_of_clone(Error& error, const std::string& cgroup_directory,
                          std::uint64_t namespaces);

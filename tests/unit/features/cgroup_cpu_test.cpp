@@ -53,6 +53,8 @@ TEST_CASE("cpu limits in the order in which the kernel takes them", "[cgroup_cpu
   CHECK(writes(R"({"cpu": {"period": 50000}})") == "cpu.max=max 50000");
   CHECK(writes(R"({"cpu": {"quota": -1}})") == "cpu.max=max 100000");
   CHECK(writes(R"({"cpu": {"idle": 1}})") == "cpu.idle=1");
+  CHECK_THROWS_WITH(writes(R"({"cpu": {"idle": 1, "shares": 2}})"),
+                    Catch::Contains("cpu/shares: a cgroup that is idle has no shares"));
 }
 
 }  // namespace

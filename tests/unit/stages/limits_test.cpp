@@ -73,6 +73,19 @@ TEST_CASE("limits: EAGAIN is told with the first cgroup that is full") {
   CHECK(other.message().find("RLIMIT_NPROC") != std::string::npos);
 }
 
+TEST_CASE("limits: EOPNOTSUPP is told with the kind of the cgroup where that is why") {
+  const Tree tree;
+  tree.put(tree.inner, "cgroup.type", "domain invalid\n");
+  Error error = failed(EOPNOTSUPP);
+  name_limit_of_clone(error, tree.inner, 0);
+  CHECK(error.message().find("cgroup.type of " + tree.inner + " is domain invalid") !=
+        std::string::npos);
+  tree.put(tree.inner, "cgroup.type", "domain\n");
+  Error other = failed(EOPNOTSUPP);
+  name_limit_of_clone(other, tree.inner, 0);
+  CHECK(other.message() == failed(EOPNOTSUPP).message());
+}
+
 TEST_CASE("limits: ENOSPC is told with the limits of the namespaces, other errors are left alone") {
   Error error = failed(ENOSPC);
   name_limit_of_clone(error, "", CLONE_NEWUTS);
