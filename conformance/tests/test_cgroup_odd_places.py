@@ -42,9 +42,10 @@ def test_a_cgroup_that_holds_threads_only_is_refused_or_as_good_as_another(threa
         assert not box.runtime.ids()
         return
     box.start().check()
-    assert str(box.pid) in box.runtime.call("ps", box.id).check().out
+    pid = box.pid
+    assert str(pid) in box.runtime.call("ps", box.id).check().out
     box.kill("KILL").check()
-    box.wait()
+    box.wait(pid)
     box.delete().check()
     if threads.exists():
         threads.rmdir()

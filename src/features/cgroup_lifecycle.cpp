@@ -9,33 +9,21 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <chrono>
 
 #include "features/cgroup.hpp"
 #include "sys/cgroup_file.hpp"
+#include "sys/deadline.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 
 namespace tare::cgroup {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using sys::Deadline;
 
 constexpr int kMaxVisited = 1'000'000;
 constexpr int kFreezeForKillMs = 1000;
 constexpr int kRemoveAttempts = 3;
-
-class Deadline {
- public:
-  explicit Deadline(int timeout_ms) : at_(Clock::now() + std::chrono::milliseconds(timeout_ms)) {}
-  int left_ms() const {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(at_ - Clock::now()).count();
-    return static_cast<int>(std::max<long>(left, 0));
-  }
-
- private:
-  Clock::time_point at_;
-};
 
 struct Events {
   bool populated = false;

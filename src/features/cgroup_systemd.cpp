@@ -40,7 +40,8 @@ Bus connect(const Unit& unit) {
     return in_context(
         [] { return std::string("systemd"); },
         [] {
-          return Bus(variable("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/run/dbus/system_bus_socket"));
+          return Bus(variable("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/run/dbus/system_bus_socket"),
+                     kTimeoutMs);
         });
   }
   const std::string runtime = variable("XDG_RUNTIME_DIR", "");
@@ -51,8 +52,9 @@ Bus connect(const Unit& unit) {
                 "DBUS_SESSION_BUS_ADDRESS is set",
                 "log in as the user, or use the cgroupfs driver");
   }
-  return in_context([] { return std::string("the user's systemd"); },
-                    [&] { return Bus(given.empty() ? "unix:path=" + runtime + "/bus" : given); });
+  return in_context(
+      [] { return std::string("the user's systemd"); },
+      [&] { return Bus(given.empty() ? "unix:path=" + runtime + "/bus" : given, kTimeoutMs); });
 }
 
 class Manager {

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 
+#include "sys/deadline.hpp"
 #include "tare/error.hpp"
 
 namespace tare::sys {
@@ -168,14 +168,28 @@ void Bus::Close::operator()(DBusConnection* connection) const noexcept {
   dbus_connection_unref(connection);
 }
 
-Bus::Bus(const std::string& address) : address_(address) {
+Bus::Bus(const std::string& address, int timeout_ms) : address_(address) {
   BusError error;
   connection_.reset(dbus_connection_open_private(address.c_str(), error.get()));
   if (!connection_) throw connection_error(address, error);
   // Or libdbus would end this process when the peer goes away.
   dbus_connection_set_exit_on_disconnect(connection_.get(), false);
+  authenticate(timeout_ms);
   if (!dbus_bus_register(connection_.get(), error.get())) {
     throw connection_error(address, error);
+  }
+}
+
+// Left to the first call it would have no end: libdbus waits for as long as it takes before it
+// sends.
+void Bus::authenticate(int timeout_ms) {
+  const Deadline deadline(timeout_ms);
+  while (!dbus_connection_get_is_authenticated(connection_.get())) {
+    const int left_ms = deadline.left_ms();
+    if (left_ms == 0) throw Error::from_errno(ETIMEDOUT, fmt::format("connect to {}", address_));
+    if (!dbus_connection_read_write(connection_.get(), left_ms)) {
+      throw Error::from_errno(ECONNRESET, fmt::format("connect to {}", address_));
+    }
   }
 }
 
@@ -221,8 +235,7 @@ void Bus::subscribe(const std::string& rule, int timeout_ms) {
 
 std::vector<BusValue> Bus::await_signal(const char* interface, const char* name,
                                         const Wanted& wanted, int timeout_ms) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  const Deadline deadline(timeout_ms);
   for (;;) {
     while (true) {
       const Message message(dbus_connection_pop_message(connection_.get()), dbus_message_unref);
@@ -231,9 +244,9 @@ std::vector<BusValue> Bus::await_signal(const char* interface, const char* name,
       std::vector<BusValue> arguments = arguments_of(message.get());
       if (wanted(arguments)) return arguments;
     }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
-    if (left <= 0) return {};
-    if (!dbus_connection_read_write(connection_.get(), static_cast<int>(left))) {
+    const int left_ms = deadline.left_ms();
+    if (left_ms == 0) return {};
+    if (!dbus_connection_read_write(connection_.get(), left_ms)) {
       throw Error::from_errno(ECONNRESET, fmt::format("wait for {} at {}", name, address_));
     }
   }

@@ -35,8 +35,9 @@ struct BusReply {
 
 class Bus {
  public:
-  /// Connects to an address such as "unix:path=/run/dbus/system_bus_socket". Throws Error(system).
-  explicit Bus(const std::string& address);
+  /// Connects to an address such as "unix:path=/run/dbus/system_bus_socket", and waits
+  /// `timeout_ms` at most until it is let in. Throws Error(system).
+  Bus(const std::string& address, int timeout_ms);
 
   /// Calls and waits for the answer. Throws Error(system) where there is none within `timeout_ms`
   /// or the connection breaks; an error that the peer answers with is in the reply.
@@ -59,6 +60,8 @@ class Bus {
   struct Close {
     void operator()(DBusConnection* connection) const noexcept;
   };
+  void authenticate(int timeout_ms);
+
   std::unique_ptr<DBusConnection, Close> connection_;
   std::string address_;
 };

@@ -8,9 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <memory>
 
+#include "sys/deadline.hpp"
 #include "sys/describe.hpp"
 #include "sys/file.hpp"
 
@@ -79,13 +79,10 @@ std::optional<std::string> read_value(FdRef file) {
 }
 
 bool await_change(FdRef file, int timeout_ms) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  const Deadline deadline(timeout_ms);
   pollfd wanted{.fd = file.number(), .events = POLLPRI, .revents = 0};
   for (;;) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    const int ready = ::poll(&wanted, 1, static_cast<int>(std::max<long>(left, 0)));
+    const int ready = ::poll(&wanted, 1, deadline.left_ms());
     if (ready >= 0) return ready > 0;
     if (errno != EINTR) raise(errno, "poll {}", describe(file));
   }
