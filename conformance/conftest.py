@@ -33,6 +33,7 @@ def pytest_addoption(parser):
         "--on-machine", action="store_true", help="without mounts and cgroups of the suite's own"
     )
     group.addoption("--attacks", action="store_true", help="replays only; see attacks/run")
+    group.addoption("--race-seconds", type=float, default=0.25, help="of each free-running race")
     group.addoption("--keep-going-dirty", action="store_true", help="do not fail tests that leak")
 
 
@@ -95,13 +96,15 @@ def time_limit(request):
     """A test that hangs fails, and the next one has its turn."""
 
     def give_up(number, frame):
-        raise TimeoutError(f"{request.node.name} took more than {LIMIT} s")
+        raise TimeoutError(f"{request.node.name} took more than {limit} s")
 
+    marker = request.node.get_closest_marker("attack")
+    limit = 10 * LIMIT if marker and "racing" in marker.kwargs else LIMIT
     # A peer that is known to hang need not be waited for long.
     known = request.node.get_closest_marker("xfail")
     events.patience = (1.0 if known else 10.0) * events.SLOWNESS
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(LIMIT)
+    signal.alarm(limit)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

@@ -95,6 +95,14 @@ class Template:
             raise FileNotFoundError("no busybox: install Debian's busybox-static")
         shutil.copy(busybox, self.rootfs / "bin" / "busybox")
 
+    def tool(self, name):
+        """The path of a program of ours that is for the outside, made from probe/NAME.c once."""
+        made = os.environ.get("TCONF_PROGRAMS")
+        path = pathlib.Path(made) / name if made else self.rootfs.parent / name
+        if not path.exists():
+            compile_program(name, path)
+        return path
+
     def fill(self, rootfs):
         """Makes a rootfs in the empty directory `rootfs`."""
         for name in DIRECTORIES:

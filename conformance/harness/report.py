@@ -28,7 +28,7 @@ class Report:
             if rows:
                 self.rows[item.nodeid] = rows
             for marker in item.iter_markers("attack"):
-                self.attacks[item.nodeid] = [*marker.args, *marker.kwargs]
+                self.attacks[item.nodeid] = [*marker.args, *marker.kwargs, *marker.kwargs.values()]
             for marker in item.iter_markers("peer"):
                 if self.kind in marker.kwargs:
                     reason = marker.kwargs[self.kind]
@@ -74,6 +74,7 @@ class Report:
             "rows": self.rows,
             "attacks": self.attacks,
             "fired": self.fired,
+            "figures": self.figures,
         }
 
     def pytest_sessionfinish(self):

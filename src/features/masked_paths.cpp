@@ -97,8 +97,26 @@ void for_path(std::string_view doing, const std::string& path, std::string_view 
            });
 }
 
-void freeze(const sys::Root& root, const std::string& path) {
-  const std::optional<sys::Fd> target = root.find(path, O_PATH);
+// Where paths of the container are looked up.
+struct Places {
+  const sys::Root& root;
+  const std::vector<mounts::KernelTree>& trees;
+
+  // A path that does not exist is skipped, so one that leads astray for a moment would leave open
+  // what it is to hide: /proc/timer_list, while /proc is another directory (CVE-2023-27561).
+  std::optional<sys::Fd> find(const std::string& path) const {
+    for (const mounts::KernelTree& tree : trees) {
+      const std::size_t end = tree.destination.size();
+      if (path.starts_with(tree.destination) && path.size() > end && path[end] == '/') {
+        return tree.root.find(std::string_view(path).substr(end), O_PATH);
+      }
+    }
+    return root.find(path, O_PATH);
+  }
+};
+
+void freeze(const Places& places, const std::string& path) {
+  const std::optional<sys::Fd> target = places.find(path);
   if (!target) return;
   // The clone keeps nosuid, nodev and noexec of the mount that it is part of.
   const sys::Fd copy = sys::clone_tree(*target, "", true);
@@ -106,9 +124,9 @@ void freeze(const sys::Root& root, const std::string& path) {
   sys::attach(copy, *target);
 }
 
-void mask(const sys::Root& root, const std::string& path, const selinux::MountPlan& label,
+void mask(const Places& places, const std::string& path, const selinux::MountPlan& label,
           Cover& file, std::optional<Cover>& directory) {
-  const std::optional<sys::Fd> target = root.find(path, O_PATH);
+  const std::optional<sys::Fd> target = places.find(path);
   if (!target) return;
   if (!S_ISDIR(sys::status(*target).st_mode)) return file.put_over(*target);
   if (!directory) directory.emplace(make_empty_directory(label));
@@ -148,15 +166,17 @@ sys::Fd open_source(const Plan& plan) {
       });
 }
 
-void apply_in_init(const Plan& plan, const sys::Root& root, sys::Fd null_device) {
+void apply_in_init(const Plan& plan, const sys::Root& root,
+                   const std::vector<mounts::KernelTree>& trees, sys::Fd null_device) {
+  const Places places{.root = root, .trees = trees};
   for (const std::string& path : plan.readonly) {
-    for_path("can't make read-only path", path, kReadonly, [&] { freeze(root, path); });
+    for_path("can't make read-only path", path, kReadonly, [&] { freeze(places, path); });
   }
   Cover file(std::move(null_device));
   std::optional<Cover> directory;
   for (const std::string& path : plan.masked) {
     for_path("can't mask path", path, kMasked,
-             [&] { mask(root, path, plan.label, file, directory); });
+             [&] { mask(places, path, plan.label, file, directory); });
   }
 }
 

@@ -2,13 +2,15 @@
 /// (config-linux.md, "Masked Paths", "Readonly Paths"). Applied in init after the root was entered,
 /// and after sysctl, which writes below paths that are frozen here. A file is masked by the host's
 /// /dev/null, cloned before the container existed and known to be it (CVE-2025-31133); all
-/// directories share one read-only tmpfs.
+/// directories share one read-only tmpfs. What is in a procfs or sysfs of the container is looked
+/// up from that filesystem, not from "/", where its directory may have been exchanged for another.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "features/explain.hpp"
+#include "features/mounts.hpp"
 #include "features/selinux.hpp"
 #include "spec/reader.hpp"
 #include "sys/fd.hpp"
@@ -35,7 +37,8 @@ Plan plan(const Spec& spec, const selinux::MountPlan& label);
 /// A detached clone of the host's /dev/null, verified to be char 1:3; empty when nothing is masked.
 sys::Fd open_source(const Plan& plan);
 /// A path that does not exist is skipped, as the specification has it; anything else is an error.
-void apply_in_init(const Plan& plan, const sys::Root& root, sys::Fd null_device);
+void apply_in_init(const Plan& plan, const sys::Root& root,
+                   const std::vector<mounts::KernelTree>& trees, sys::Fd null_device);
 /// One line for each path.
 void explain(const Plan& plan, Explain& out);
 

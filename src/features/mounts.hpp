@@ -93,11 +93,20 @@ using Sources = std::vector<sys::Fd>;
 /// field.
 Sources open_sources(const Plan& plan);
 
+/// A procfs or sysfs of the container, held by itself: who owns the directory that it is mounted on
+/// can rename that at any time (CVE-2019-19921 and its kin), and what is hidden in it by way of its
+/// name would then be hidden somewhere else.
+struct KernelTree {
+  std::string destination{};
+  sys::Root root;
+};
+
 /// What later steps need of what was mounted.
 struct Made {
   sys::Fd devpts{};  ///< the root of the devpts that was mounted at /dev/pts, if one was
   bool dev = false;  ///< something is mounted on /dev
-  std::vector<sys::Fd> late_readonly{};  ///< mounts that finish_in_init makes read-only
+  std::vector<sys::Fd> late_readonly{};    ///< mounts that finish_in_init makes read-only
+  std::vector<KernelTree> kernel_trees{};  ///< those that no later mount has covered
 };
 
 /// Maps the ids of a detached mount that init has cloned from the container's own tree. The right

@@ -181,6 +181,18 @@ void remount(const Mount& mount, const sys::Root& root) {
   if (!mount.options.bind && !options.empty()) sys::reconfigure(target, options);
 }
 
+// A mount over a tree, or over a directory above it, takes its name.
+void forget_covered(std::vector<KernelTree>& trees, const std::string& destination) {
+  std::erase_if(trees, [&](const KernelTree& tree) {
+    return tree.destination == destination || tree.destination.starts_with(destination + '/');
+  });
+}
+
+bool is_kernel_tree(const Mount& mount) {
+  return mount.type == "proc" || mount.type == "sysfs" || mount.destination == "/proc" ||
+         mount.destination == "/sys";
+}
+
 }  // namespace
 
 Sources open_sources(const Plan& plan) {
@@ -220,10 +232,15 @@ Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources,
     const Mount& mount = plan.mounts[i];
     sys::Fd attached = apply_one(mount, root, std::move(sources.at(i)), map_ids);
     if (mount.destination == "/dev") made.dev = true;
+    if (mount.kind == Kind::remount) continue;
+    forget_covered(made.kernel_trees, mount.destination);
     if (mount.late_readonly) {
       made.late_readonly.push_back(std::move(attached));
     } else if (mount.type == "devpts" && mount.destination == "/dev/pts") {
       made.devpts = std::move(attached);
+    } else if (is_kernel_tree(mount)) {
+      made.kernel_trees.push_back(
+          {.destination = mount.destination, .root = sys::Root(std::move(attached))});
     }
   }
   return made;

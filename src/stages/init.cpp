@@ -106,7 +106,8 @@ void set_up(const Plan& plan, InitTools& tools) {
   hostname::apply_in_init(plan.hostname);
   // Before the read-only paths: they freeze /proc/sys.
   sysctl::apply_in_init(plan.sysctl);
-  masked_paths::apply_in_init(plan.masked_paths, root, std::move(tools.null_device));
+  masked_paths::apply_in_init(plan.masked_paths, root, made.kernel_trees,
+                              std::move(tools.null_device));
   mounts::finish_in_init(made);
   rootfs::finish_in_init(plan.rootfs, root);
 }

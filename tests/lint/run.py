@@ -11,7 +11,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import attacks
 import binary
 import functions
 import man_pages
@@ -28,7 +27,7 @@ def main():
     parser.add_argument("--binary", type=Path, default=ROOT / "build/tare")
     options = parser.parse_args()
     checks = [
-        *rooms.CHECKS, *attacks.CHECKS, *text.CHECKS, *functions.CHECKS, *scripts.CHECKS,
+        *rooms.CHECKS, *text.CHECKS, *functions.CHECKS, *scripts.CHECKS,
         *binary.checks(options.binary), *man_pages.checks(options.binary),
     ]
     passed, failed, skipped = report(Tree(ROOT), checks)

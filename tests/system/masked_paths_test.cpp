@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -151,6 +152,30 @@ TEST_CASE("masked paths: what is mounted over a mask in the container is not so 
     test::mount("/other/file", "/file", nullptr, MS_BIND);
     return test::read("/file") + test::mounted(proc, "/file").tags;
   }) == "secret, host as ever");
+}
+
+TEST_CASE("masked paths: what is in a procfs is masked there, wherever its name leads by then") {
+  if (test::skip_unless_root()) return;
+  Trial trial = masking(R"("/proc/timer_list", "/proc/fs")");
+  trial.mounts = test::entry("proc", "/proc");
+  trial.before_masks = [] { test::mount("tmpfs", "/proc", "tmpfs", 0); };
+  CHECK(trial.run([](sys::FdRef) {
+    const std::string above = fs::is_empty("/proc") ? "nothing above, " : "masks above, ";
+    ::umount2("/proc", MNT_DETACH);
+    return above + (is_null_device("/proc/timer_list") ? "null " : "open ") +
+           (fs::is_empty("/proc/fs") ? "empty" : "full");
+  }) == "nothing above, null empty");
+}
+
+TEST_CASE("masked paths: what has been mounted over a procfs is looked up as itself") {
+  if (test::skip_unless_root()) return;
+  Trial trial = masking(R"("/sys/file")");
+  trial.mounts =
+      test::entry("sysfs", "/sys") + "," + test::bind_entry(test::kSource, "/sys", R"("bind")");
+  trial.prepare = [] { test::write(test::kSource + "/file", "secret"); };
+  CHECK(trial.run([](sys::FdRef) {
+    return std::string(is_null_device("/sys/file") ? "null" : "open");
+  }) == "null");
 }
 
 TEST_CASE("readonly paths: files and directories can be read, and not written") {

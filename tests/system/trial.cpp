@@ -70,7 +70,8 @@ std::string Trial::run(const Look& look) const {
       const mounts::Made made = mounts::apply_in_init(plans.mounts, root, std::move(sources));
       devices::apply_in_init(plans.devices, root, std::move(nodes), made.dev);
       rootfs::enter_in_init(plans.root, root);
-      masked_paths::apply_in_init(plans.masks, root, std::move(null_device));
+      before_masks();
+      masked_paths::apply_in_init(plans.masks, root, made.kernel_trees, std::move(null_device));
       mounts::finish_in_init(made);
       return look(proc);
     });

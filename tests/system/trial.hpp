@@ -27,6 +27,8 @@ struct Trial {
   std::string cgroup{};           ///< the directory of the container's cgroup
   bool has_devices = false;       ///< make the devices, as create does
   std::function<void()> prepare = [] {};
+  /// Runs in the container between its mounts and its masks.
+  std::function<void()> before_masks = [] {};
   /// Runs on the machine when the container is gone; its answer is added.
   std::function<std::string()> afterwards = [] { return std::string(); };
 
