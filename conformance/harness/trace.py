@@ -69,11 +69,12 @@ class Halt:
     """A call of the runtime in which the process that makes system call number `count` of a name
     stops as that call returns; after execve, before the first instruction of the new program.
 
+    `wanted` says of a pid whether it is the process meant; without it, any but the runtime's first.
     strace gives the stop signal and tells of the stop through a FIFO, so nothing is waited for but
     that. `pid` is the process as we see it; leaving the block lets it go on."""
 
-    def __init__(self, box, name, *words, count=1, **more):
-        self.box, self.name = box, name
+    def __init__(self, box, name, *words, wanted=None, count="1+", **more):
+        self.wanted = wanted or (lambda pid: pid != self.call.pid)
         place = box.path(f"halt{len(os.listdir(box.directory))}")
         self.fifo = events.Fifo(place)
         inject = f"inject={name}:signal=STOP:when={count}"
@@ -84,10 +85,13 @@ class Halt:
 
     def __enter__(self):
         while True:
-            match = re.match(r"(\d+) --- stopped by SIGSTOP", self.fifo.line())
-            if match:
-                self.pid = int(match[1])
+            match = re.match(r"(?:\[pid )?(\d+)\]? +--- stopped by SIGSTOP", self.fifo.line())
+            if not match:
+                continue
+            self.pid = int(match[1])
+            if self.wanted(self.pid):
                 return self
+            os.kill(self.pid, signal.SIGCONT)
 
     def __exit__(self, *_):
         self.go_on()
@@ -96,6 +100,11 @@ class Halt:
     def go_on(self):
         """Lets the process go on, and returns how the runtime's call ended."""
         if self.result is None:
+            # Nothing more is to stop: what strace leaves goes on from where it is.
+            tracer = re.search(r"TracerPid:\s(\d+)", status_of(self.pid))
+            if tracer and int(tracer[1]):
+                os.kill(int(tracer[1]), signal.SIGKILL)
+                events.wait_exit(int(tracer[1]))
             os.kill(self.pid, signal.SIGCONT)
             self.result = self.call.wait()
         return self.result
@@ -103,6 +112,12 @@ class Halt:
     def links(self):
         """Number to target of every descriptor that the process has open."""
         return links_of(self.pid)
+
+
+def status_of(pid):
+    """What /proc/PID/status says, as one text."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def links_of(pid):

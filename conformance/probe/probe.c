@@ -238,6 +238,7 @@ static int facts(int argc, char **argv) {
   print_string(uts.domainname);
   print_number("securebits", prctl(PR_GET_SECUREBITS));
   print_number("no_new_privs", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+  print_number("keepcaps", prctl(PR_GET_KEEPCAPS));
   print_number("seccomp", prctl(PR_GET_SECCOMP));
   print_number("dumpable", prctl(PR_GET_DUMPABLE));
   int death_signal = 0;
@@ -256,6 +257,7 @@ static int facts(int argc, char **argv) {
   print_links("namespaces", "/proc/self/ns", -1);
   print_lines("mountinfo", "/proc/self/mountinfo");
   print_lines("cgroup", "/proc/self/cgroup");
+  print_lines("label", "/proc/self/attr/current");
   print_lines("oom_score_adj", "/proc/self/oom_score_adj");
   print_lines("timens_offsets", "/proc/self/timens_offsets");
   print_lines("kernel", "/proc/sys/kernel/osrelease");

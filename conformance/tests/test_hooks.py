@@ -173,16 +173,6 @@ def test_a_hook_inside_sees_the_root_of_the_container_and_the_others_do_not(box,
     assert order(seen) == [INSIDE]
 
 
-@pytest.mark.peer(runc="1.1 leaves three of its own open in createContainer")
-def test_a_hook_inherits_no_descriptors_but_its_own_three(box, seen):
-    for stage in STAGES:
-        # ls has one for the directory.
-        add(box, stage, f"ls /proc/self/fd | wc -l > $SEEN/{stage}")
-    life(box)
-    counts = {stage: int((seen / stage).read_text()) for stage in STAGES}
-    assert counts == dict.fromkeys(STAGES, 4)
-
-
 def test_later_changes_of_the_config_do_not_reach_the_hooks_of_delete(box, seen):
     note(box, "poststop")
     box.create().check()

@@ -109,6 +109,16 @@ def test_an_ambient_capability_that_the_kernel_would_refuse_is_left_out_with_a_w
     assert "can't raise ambient capability CAP_CHOWN: " in result.err
 
 
+@pytest.mark.row("process.capabilities")
+def test_an_ambient_set_without_an_inheritable_one_is_left_out(box):
+    """buildah's config of every RUN, whose output a warning would end up in."""
+    box.set("process.capabilities", {which: ["CAP_KILL"] for which in FIVE} | {"inheritable": []})
+    box.args("/probe")
+    result = box.run().check()
+    assert Facts(json.loads(result.out)).capabilities("ambient") == set()
+    assert result.err == ""
+
+
 @pytest.mark.row("process.rlimits")
 def test_a_rlimit_of_every_kind_can_be_lowered(box):
     limits = {

@@ -280,6 +280,20 @@ def test_a_preserved_descriptor_that_is_not_there_is_an_error(box):
     assert "preserved-fd" in result.err
 
 
+@pytest.mark.row("preserve-fds")
+@pytest.mark.parametrize("command", ["run", "exec"])
+@pytest.mark.peer(runc="wants every one of them open")
+def test_gaps_between_preserved_descriptors_stay_gaps(box, command):
+    """podman's --preserve-fd=4,7, which crun can do."""
+    if command == "exec":
+        box.hold()
+    box.runtime.wrapper = ("/bin/sh", "-c", 'exec "$@" 4</etc/passwd 7</etc/passwd', "sh")
+    flags = ("--preserve-fds", "5")
+    opened = (box.facts(*flags) if command == "run" else box.exec_facts(*flags))["fds"]
+    assert set(opened) == {"0", "1", "2", "4", "7"}
+    assert opened["4"] == opened["7"] == "/etc/passwd"
+
+
 def join_named_keyring():
     """Gives the caller of the runtime a session keyring that can be known again."""
     keyctl, join_session_keyring = 250, 1

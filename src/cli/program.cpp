@@ -91,7 +91,7 @@ void Program::prepare(const Arguments& arguments) {
   const int preserved = preserved_descriptors(arguments);
   const int listening = listen_descriptors();
   sys::require_open(kFirstInherited, listening);
-  sys::require_open(kFirstInherited + listening, preserved - listening);
+  sys::hold_gaps(kFirstInherited + listening, preserved - listening);
   if (const int timings = timings_descriptor(arguments); timings != 0) {
     sys::require_open(timings, 1);
   }

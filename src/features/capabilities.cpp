@@ -133,6 +133,9 @@ std::vector<std::string> warnings_of(const Spec& spec, const Plan& plan, Set kno
     warnings.push_back(
         fmt::format("ignoring unknown or unavailable capabilities: {}", fmt::join(names, " ")));
   }
+  // Since CVE-2022-24769 engines leave the inheritable set empty, and some (buildah 1.28, for every
+  // RUN) not the ambient one, which means nothing then: a warning would be of no one's mistake.
+  if (plan.inheritable == 0) return warnings;
   const Set beyond = plan.ambient & ~(plan.permitted & plan.inheritable);
   for (int number = 0; beyond != 0 && number <= plan.last_capability; ++number) {
     if ((beyond & bit(number)) == 0) continue;

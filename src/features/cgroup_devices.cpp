@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 #include <linux/bpf.h>
 
+#include <map>
+#include <set>
+
 namespace tare::cgroup_devices {
 namespace {
 
@@ -86,10 +89,6 @@ std::int32_t access_bits(const Rule& rule) noexcept {
 
 constexpr std::int32_t kAnyAccess = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD;
 
-bool matches_everything(const Rule& rule) noexcept {
-  return rule.type == 'a' && !rule.major && !rule.minor && access_bits(rule) == kAnyAccess;
-}
-
 using Program = std::vector<sys::BpfInstruction>;
 
 enum Register : std::uint8_t { kResult, kContext, kType, kAccess, kMajor, kMinor };
@@ -133,27 +132,86 @@ void prologue(Program& program) {
   load_word(program, kMinor, 8);
 }
 
-// kAccess holds what of the request no rule has decided yet. A rule for this device decides its
-// share: a denied share denies the request, an allowed one is taken off, and with nothing left all
-// is allowed.
-void decide(Program& program, const Rule& rule) {
-  const std::size_t start = program.size();
-  if (rule.type == 'b') jump(program, BPF_JNE, kType, BPF_DEVCG_DEV_BLOCK);
-  if (rule.type == 'c') jump(program, BPF_JNE, kType, BPF_DEVCG_DEV_CHAR);
-  if (rule.major) jump(program, BPF_JNE, kMajor, static_cast<std::int32_t>(*rule.major));
-  if (rule.minor) jump(program, BPF_JNE, kMinor, static_cast<std::int32_t>(*rule.minor));
-  const std::size_t conditions = program.size();
-  if (rule.allow) {
-    alu(program, BPF_AND, kAccess, ~access_bits(rule));
-    jump(program, BPF_JNE, kAccess, 0, 2);
-  } else {
-    jump(program, BPF_JSET, kAccess, access_bits(rule), 1);
-    program.push_back({.code = BPF_JMP | BPF_JA, .offset = 2});
+// A kind of device: numbers that rules name, or, where they are absent, all that none names.
+struct Device {
+  char type;
+  std::optional<std::uint32_t> major{};
+  std::optional<std::uint32_t> minor{};
+};
+
+bool names_major(const Rule& rule, const Device& device) {
+  return (rule.type == 'a' || rule.type == device.type) &&
+         (!rule.major || rule.major == device.major);
+}
+
+// Of each kind of access the last rule decides that speaks of it.
+std::int32_t allowed_of(const std::vector<Rule>& rules, const Device& device) {
+  std::int32_t allowed = 0;
+  for (const Rule& rule : rules) {
+    if (!names_major(rule, device) || (rule.minor && rule.minor != device.minor)) continue;
+    allowed = rule.allow ? allowed | access_bits(rule) : allowed & ~access_bits(rule);
   }
-  leave(program, rule.allow);
-  for (std::size_t at = start; at < conditions; ++at) {
-    program[at].offset = static_cast<std::int16_t>(program.size() - at - 1);
+  return allowed;
+}
+
+void finish(Program& program, std::int32_t allowed) {
+  if (allowed != 0 && allowed != kAnyAccess) {
+    jump(program, BPF_JSET, kAccess, kAnyAccess & ~allowed, 2);
+    leave(program, true);
   }
+  leave(program, allowed == kAnyAccess);
+}
+
+// Has the jumps from `first` up to `last` lead to where the program ends now.
+void land_here(Program& program, std::size_t first, std::size_t last) {
+  for (std::size_t at = first; at < last; ++at) {
+    const std::size_t over = program.size() - at - 1;
+    if (over > INT16_MAX) throw Error(ErrorKind::unsupported, "too many device rules");
+    program[at].offset = static_cast<std::int16_t>(over);
+  }
+}
+
+// Minor numbers that are allowed the same share one end.
+void decide_minor(Program& program, const std::vector<Rule>& rules, Device device) {
+  const std::int32_t usual = allowed_of(rules, device);
+  std::map<std::int32_t, std::set<std::uint32_t>> unusual;
+  for (const Rule& rule : rules) {
+    if (!rule.minor || !names_major(rule, device)) continue;
+    device.minor = rule.minor;
+    const std::int32_t allowed = allowed_of(rules, device);
+    if (allowed != usual) unusual[allowed].insert(*rule.minor);
+  }
+  for (const auto& [allowed, minors] : unusual) {
+    const std::size_t start = program.size();
+    for (const std::uint32_t minor : minors) {
+      jump(program, BPF_JEQ, kMinor, static_cast<std::int32_t>(minor));
+    }
+    const std::size_t last = program.size() - 1;
+    program[last].code = BPF_JMP32 | BPF_K | BPF_JNE;
+    land_here(program, start, last);
+    finish(program, allowed);
+    land_here(program, last, last + 1);
+  }
+  finish(program, usual);
+}
+
+void decide_major(Program& program, const std::vector<Rule>& rules, char type) {
+  std::set<std::uint32_t> majors;
+  for (const Rule& rule : rules) {
+    if (rule.major && (rule.type == 'a' || rule.type == type)) majors.insert(*rule.major);
+  }
+  Program usual;
+  decide_minor(usual, rules, {.type = type});
+  for (const std::uint32_t major : majors) {
+    Program own;
+    decide_minor(own, rules, {.type = type, .major = major});
+    if (own == usual) continue;
+    const std::size_t start = program.size();
+    jump(program, BPF_JNE, kMajor, static_cast<std::int32_t>(major));
+    program.insert(program.end(), own.begin(), own.end());
+    land_here(program, start, start + 1);
+  }
+  program.insert(program.end(), usual.begin(), usual.end());
 }
 
 std::string shown(const Rule& rule) {
@@ -189,20 +247,18 @@ Plan plan(const Spec& spec, const Host& host) {
   return plan;
 }
 
+// The type, then the major number, then the minor one: no register is tested for what an earlier
+// test has told, so the verifier goes through every instruction once. A test rule by rule is as
+// short, but the verifier then follows every combination of them, which took it 0.4 ms for the
+// default rules, as much as the network namespace.
 std::vector<sys::BpfInstruction> compile(const std::vector<Rule>& rules) {
   Program program;
   prologue(program);
-  for (std::size_t left = rules.size(); left-- > 0;) {
-    const Rule& rule = rules[left];
-    // Rules before one that decides everything are never reached, and the verifier refuses a
-    // program with such code in it.
-    if (matches_everything(rule)) {
-      leave(program, rule.allow);
-      return program;
-    }
-    decide(program, rule);
-  }
-  leave(program, false);
+  const std::size_t start = program.size();
+  jump(program, BPF_JNE, kType, BPF_DEVCG_DEV_CHAR);
+  decide_major(program, rules, 'c');
+  land_here(program, start, start + 1);
+  decide_major(program, rules, 'b');
   return program;
 }
 

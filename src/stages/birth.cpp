@@ -12,10 +12,10 @@ namespace {
 
 // In the joiner: joins, makes the child, and tells the parent of it. Gives the joiner's exit
 // status.
-int join_and_clone(InitEnd& channel, std::uint64_t namespaces, const std::function<void()>& join,
+int join_and_clone(InitEnd& channel, std::uint64_t namespaces, const Join& join,
                    const std::function<int()>& body) {
   try {
-    join();
+    join(channel.fd());
     const sys::Child child = sys::clone_process({.namespaces = namespaces, .sibling = true});
     if (child.pid == 0) {
       // Or the parent could not see the end of a joiner that is killed before it has told.
@@ -34,7 +34,7 @@ int join_and_clone(InitEnd& channel, std::uint64_t namespaces, const std::functi
 
 }  // namespace
 
-sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
+sys::Child spawn_through_joiner(const sys::CloneRequest& request, const Join& join,
                                 const std::function<int()>& body,
                                 const std::string& cgroup_directory,
                                 const std::function<void(pid_t)>& place) {

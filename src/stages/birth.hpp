@@ -22,11 +22,15 @@
 
 namespace tare::stages {
 
+/// What a joiner does before it makes the child. It gets its own socket to the parent, for one that
+/// closes what the child is not to be born with.
+using Join = std::function<void(sys::FdRef to_parent)>;
+
 /// Makes a child through a joiner: `join` runs in the joiner, `body` in the child. `place`, where
 /// there is one, runs before both, here in the parent, with the joiner's pid: it puts the joiner
 /// where the child is to be born, `cgroup_directory` then. Throws what `place` or the joiner failed
 /// with, or why the joiner died, which a memory limit can do to it already.
-sys::Child spawn_through_joiner(const sys::CloneRequest& request, const std::function<void()>& join,
+sys::Child spawn_through_joiner(const sys::CloneRequest& request, const Join& join,
                                 const std::function<int()>& body,
                                 const std::string& cgroup_directory,
                                 const std::function<void(pid_t)>& place = {});

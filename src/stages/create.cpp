@@ -65,7 +65,7 @@ sys::Child spawn_init(Made& made, InitTools& tools, sys::Fd& cgroup) {
   if (!plan.namespaces.needs_joiner() && !in_scope) {
     return sys::spawn(request, body);
   }
-  const auto join = [&] {
+  const auto join = [&](sys::FdRef) {
     if (plan.namespaces.needs_joiner()) namespaces::join(std::exchange(tools.join, {}));
   };
   const auto place = [&](pid_t joiner) { cgroup = make_scope(plan, made.undo, joiner); };

@@ -30,6 +30,7 @@ namespace tare::stages {
 namespace {
 
 constexpr std::size_t kMaxProcessFile = 16U << 20U;
+constexpr int kFirstAfterStdio = 3;
 
 void apply_flags(const ExecRequest& request, ProcessSpec& spec) {
   if (!request.arguments.empty()) spec.environment.arguments = request.arguments;
@@ -156,11 +157,22 @@ bool enter_directory(const ProcessPlan& plan, const ExecTools& tools) {
   }
 }
 
+// Close-on-exec does not do: the container sees the process before its execve, and with
+// CAP_SYS_PTRACE may walk from a directory that it has open to any other (CVE-2016-9962 was one of
+// the state directory).
+void close_what_is_the_hosts(const ExecTools& tools, sys::FdRef to_parent) {
+  const PayloadTools& payload = tools.payload;
+  sys::close_from(kFirstAfterStdio + payload.preserve_fds,
+                  {payload.channel.fd().number(), to_parent.number(), tools.init.number(),
+                   tools.console_socket.number()});
+}
+
 // In the joiner, which no process of the container can see: its pid namespace is the runtime's.
 // What it makes is born inside with no descriptor of the host, not dumpable, and with no more
 // capabilities than set-up still needs (CVE-2016-9962).
-void enter_container(const ProcessPlan& plan, ExecTools& tools) {
+void enter_container(const ProcessPlan& plan, ExecTools& tools, sys::FdRef to_parent) {
   ask_for_labels(plan);
+  close_what_is_the_hosts(tools, to_parent);
   sys::join_namespaces(tools.init, static_cast<int>(tools.namespaces));
   tools.init.reset();
   if (tools.user_namespace) {
@@ -175,12 +187,9 @@ void enter_container(const ProcessPlan& plan, ExecTools& tools) {
   sys::set_dumpable(false);
 }
 
-sys::Child spawn_in(const Place& place, const ProcessPlan& plan, ExecTools& tools,
-                    ParentEnd& channel) {
-  const auto join = [&] {
-    channel.close();
-    enter_container(plan, tools);
-  };
+sys::Child spawn_in(const Place& place, const ProcessPlan& plan, ExecTools& tools) {
+  // The parent's end of the process's own channel goes with the rest of what is closed there.
+  const auto join = [&](sys::FdRef to_parent) { enter_container(plan, tools, to_parent); };
   const auto body = [&] { return exec_main(plan, tools); };
   sys::CloneRequest request;
   if (place.cgroup) request.cgroup = place.cgroup.ref();
@@ -198,9 +207,9 @@ sys::Child spawn_in(const Place& place, const ProcessPlan& plan, ExecTools& tool
 }
 
 sys::Child spawn_process(const ExecRequest& request, const Record& record, const ProcessPlan& plan,
-                         ExecTools& tools, ParentEnd& channel) {
+                         ExecTools& tools) {
   try {
-    return spawn_in(open_cgroup(request, record), plan, tools, channel);
+    return spawn_in(open_cgroup(request, record), plan, tools);
   } catch (Error& error) {
     name_limit_of_clone(error, record.cgroup_directory, 0);
     // A container that passes controllers on to cgroups of its own has no process in its own one,
@@ -208,7 +217,7 @@ sys::Child spawn_process(const ExecRequest& request, const Record& record, const
     if (error.errno_value() != EBUSY || !request.cgroup.empty()) throw;
     const Place place = find_cgroup_of_init(record);
     if (!place.cgroup) throw;
-    return spawn_in(place, plan, tools, channel);
+    return spawn_in(place, plan, tools);
   }
 }
 
@@ -344,7 +353,7 @@ Added add_process(const ExecRequest& request) {
         tools.payload.steps = Steps(timings.steps.kept());
         timings.steps.begin("joiner and clone");
         cpu_affinity::apply_before_birth(plan.cpu_affinity);
-        Added added{.process = spawn_process(request, found.record, plan, tools, channel)};
+        Added added{.process = spawn_process(request, found.record, plan, tools)};
         Undo undo;
         undo.add([&process = added.process] {
           sys::send_signal(process.pidfd, SIGKILL);

@@ -18,15 +18,13 @@ constexpr int kFirstAfterStdio = 3;
 
 // From here on the process can be inspected from inside the container (at the gate for as long as
 // its caller likes), so nothing of the host may be left open: CVE-2024-21626 was a directory of the
-// host.
+// host. What is preserved came to us across an execve, and goes on across the next; what only holds
+// a number between such descriptors does not.
 void close_what_is_ours(const PayloadTools& tools) {
   sys::close_from(kFirstAfterStdio + tools.preserve_fds,
                   {tools.channel.fd().number(), tools.gate.go.number(), tools.gate.answer.number(),
                    tools.handler.number(), tools.hook_output.standard.number(),
                    tools.hook_output.error.number()});
-  for (int fd = kFirstAfterStdio; fd < kFirstAfterStdio + tools.preserve_fds; ++fd) {
-    sys::keep_across_exec(sys::FdRef(fd));
-  }
 }
 
 // A directory that only root may enter is entered as root; one that only the user may enter (a home

@@ -214,7 +214,7 @@ class Restoration {
     if (cgroup_) request.cgroup = cgroup_.ref();
     if (!plan().cgroup_systemd.enabled()) return sys::spawn(request, body);
     return spawn_through_joiner(
-        request, [] {}, body, restored_.record.cgroup_directory,
+        request, [](sys::FdRef) {}, body, restored_.record.cgroup_directory,
         [&](pid_t joiner) { cgroup_ = make_scope(plan(), restored_.undo, joiner); });
   }
 

@@ -46,4 +46,16 @@ void require_open(int first, int count) {
   }
 }
 
+void hold_gaps(int first, int count) {
+  if (count == 0) return;
+  // Without its last one the count itself is wrong, and runc's error is due for what is missing.
+  if (::fcntl(first + count - 1, F_GETFD) < 0) return require_open(first, count);
+  for (int number = first; number < first + count - 1; ++number) {
+    if (::fcntl(number, F_GETFD) >= 0) continue;
+    // The lowest free number is this one, as those below are open. Like every file of ours it does
+    // not outlive an execve, so it is none of the payload's.
+    if (::open("/dev/null", O_RDONLY | O_CLOEXEC) < 0) raise(errno, "open /dev/null");
+  }
+}
+
 }  // namespace tare::sys

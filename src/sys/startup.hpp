@@ -15,4 +15,9 @@ void open_missing_standard_streams();
 /// a number among them. Throws Error(usage).
 void require_open(int first, int count);
 
+/// Checks that the last of these descriptors is open, and opens those before it that are not on
+/// nothing, to be closed by an execve: podman's --preserve-fd=9,40 leaves gaps, and no file of ours
+/// may get a number in one. Throws Error(usage) where the last one is not open.
+void hold_gaps(int first, int count);
+
 }  // namespace tare::sys

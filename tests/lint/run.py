@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import attacks
 import binary
 import functions
 import man_pages
@@ -27,7 +28,7 @@ def main():
     parser.add_argument("--binary", type=Path, default=ROOT / "build/tare")
     options = parser.parse_args()
     checks = [
-        *rooms.CHECKS, *text.CHECKS, *functions.CHECKS, *scripts.CHECKS,
+        *rooms.CHECKS, *attacks.CHECKS, *text.CHECKS, *functions.CHECKS, *scripts.CHECKS,
         *binary.checks(options.binary), *man_pages.checks(options.binary),
     ]
     passed, failed, skipped = report(Tree(ROOT), checks)

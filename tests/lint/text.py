@@ -15,7 +15,7 @@ VAGUE = {"util", "utils", "common", "helper", "helpers", "manager", "misc"}
 HOSTS = {
     "www.apache.org", "docs.kernel.org", "www.kernel.org", "git.kernel.org", "lore.kernel.org",
     "man7.org", "github.com", "specs.opencontainers.org", "opencontainers.org", "keepachangelog.com",
-    "semver.org", "cve.org", "www.cve.org", "systemd.io", "www.freedesktop.org", "json-schema.org",
+    "semver.org", "cve.org", "www.cve.org", "systemd.io", "www.freedesktop.org", "www.w3.org", "json-schema.org",
     "criu.org", "www.debian.org", "docs.podman.io", "docs.docker.com", "containerd.io",
 }
 

@@ -1,5 +1,6 @@
 """The checks of the binary and the manual pages, on programs made for the purpose."""
 
+import json
 import shutil
 import subprocess
 
@@ -28,11 +29,24 @@ def compiled(tmp_path, *flags):
     (binary.no_executable_data, ["-Wl,-z,execstack"], "GNU_STACK is RWE"),
     (binary.stack_protector, ["-static-pie", "-fno-stack-protector", "-nostartfiles", "-nostdlib", "-Wl,-emain"],
      "stack guard"),
+    (binary.fixed_text, ["-Wl,-rpath,/nowhere", "-Wl,--disable-new-dtags"], "has RPATH"),
+    (binary.fixed_text, ["-Wl,-rpath,/nowhere"], "has RUNPATH"),
+    (binary.branch_targets, ["-fcf-protection=none"], "endbr64"),
+    (binary.checked_copies, [], "no checked function"),
     (binary.small, [], "not stripped"),
 ])
 def test_finds_a_badly_linked_binary(tmp_path, examine, flags, expected):
     path = compiled(tmp_path, *flags)
     assert any(expected in what for what in examine(path)), list(examine(path))
+
+
+def test_finds_a_source_that_is_compiled_without_a_flag(tmp_path):
+    given = [f"c++ {' '.join(flag for flag in binary.HARDENING if flag != left_out)} -c"
+             for left_out in ("none", "-fcf-protection")]
+    entries = [{"file": f"../src/{n}.cpp", "command": command} for n, command in enumerate(given)]
+    (tmp_path / "compile_commands.json").write_text(json.dumps(entries))
+    found = list(binary.hardening_flags(tmp_path / "tare"))
+    assert found == ["../src/1.cpp is compiled without -fcf-protection"]
 
 
 def test_finds_a_large_binary(tmp_path):

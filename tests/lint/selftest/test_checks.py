@@ -1,5 +1,6 @@
 """Each check fails on a small tree that breaks its rule, and passes on one that keeps it."""
 
+import attacks
 import functions
 import pytest
 import rooms
@@ -11,8 +12,14 @@ UNFINISHED = "TO" + "DO"
 LONG_BODY = "".join(f"  count += {n};\n" for n in range(60))
 BRANCHES = "".join(f"  if (n == {n}) return {n};\n" for n in range(16))
 
+REPLAY = 'A = pytest.mark.attack("A-99", "CVE-2099-12345")\n'
+TABLE_ROW = "| A-99 | CVE-2099-12345 | what | how | why |\n"
+
 # check, files, a part of the finding
 BAD = [
+    (attacks.replays_are_in_the_table, {"conformance/a.py": REPLAY}, "A-99 is not in SECURITY.md"),
+    (attacks.replays_are_in_the_table, {"conformance/a.py": REPLAY,
+                                        "SECURITY.md": TABLE_ROW.replace("2099", "2098")}, "CVE-2099-12345 is not"),
     (rooms.include_direction, {"src/sys/fd.cpp": '#include "spec/reader.hpp"\n'}, "sys may not include"),
     (rooms.include_direction, {"src/features/a.cpp": '#include "stages/init.hpp"\n'}, "features may not"),
     (rooms.include_direction, {"src/spec/reader.cpp": '#include "sys/fd.hpp"\n'}, "the reader knows"),
@@ -78,6 +85,7 @@ BAD = [
 ]
 
 GOOD = [
+    (attacks.replays_are_in_the_table, {"conformance/a.py": REPLAY, "SECURITY.md": TABLE_ROW}),
     (rooms.include_direction, {"src/stages/a.cpp": '#include "features/all.hpp"\n#include "tare/error.hpp"\n',
                                "src/main.cpp": '#include "cli/cli.hpp"\n'}),
     (rooms.include_cycles, {"src/sys/a.hpp": '#include "sys/b.hpp"\n', "src/sys/b.hpp": "\n",
@@ -119,5 +127,5 @@ def test_is_silent_on_what_keeps_the_rule(tree_of, check, files):
 
 def test_every_check_is_shown_to_fail():
     shown = {check for check, _, _ in BAD}
-    every = {*rooms.CHECKS, *text.CHECKS, *functions.CHECKS, *scripts.CHECKS}
+    every = {*rooms.CHECKS, *attacks.CHECKS, *text.CHECKS, *functions.CHECKS, *scripts.CHECKS}
     assert {check.__name__ for check in every - shown} == set()

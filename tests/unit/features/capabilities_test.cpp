@@ -75,6 +75,13 @@ TEST_CASE("ambient capabilities are only those that are permitted and inheritabl
                                  "can't raise ambient capability CAP_CHECKPOINT_RESTORE" + why});
 }
 
+TEST_CASE("an ambient set beside an empty inheritable one is left out without a word",
+          "[capabilities]") {
+  const Plan made = plan({.bounding = kRaw, .permitted = kRaw, .ambient = kRaw}, {});
+  CHECK(made.ambient == 0);
+  CHECK(made.warnings.empty());
+}
+
 TEST_CASE("sets that the kernel would refuse are refused with names", "[capabilities]") {
   const Error effective =
       error_of([] { plan({.effective = kRaw | kKill, .permitted = kKill}, {}); });

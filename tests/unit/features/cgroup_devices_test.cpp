@@ -57,8 +57,8 @@ class Machine {
       case BPF_ALU | BPF_MOV | BPF_K:
         target = constant;
         return false;
-      case BPF_JMP | BPF_JA:
-        return true;
+      case BPF_JMP32 | BPF_JEQ | BPF_K:
+        return word == constant;
       case BPF_JMP32 | BPF_JNE | BPF_K:
         return word != constant;
       case BPF_JMP32 | BPF_JSET | BPF_K:

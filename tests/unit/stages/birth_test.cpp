@@ -17,7 +17,7 @@
 namespace tare::stages {
 namespace {
 
-const std::function<void()> kJoinNothing = [] {};
+const Join kJoinNothing = [](sys::FdRef) {};
 
 // Takes away every child that has ended; whether there was one.
 bool reap() {
@@ -39,7 +39,7 @@ TEST_CASE("the process that a joiner makes is the caller's child", "[birth]") {
 TEST_CASE("the joiner is gone when the process is there", "[birth]") {
   sys::Pipe pipe = sys::make_pipe();
   const sys::Child child = spawn_through_joiner(
-      {}, [&] { sys::write_all(pipe.write_end, std::to_string(::getpid())); },
+      {}, [&](sys::FdRef) { sys::write_all(pipe.write_end, std::to_string(::getpid())); },
       [] { return ::pause(); }, "");
   pipe.write_end.reset();
   // Only the joiner's number is written, and the child holds its copy of the pipe open.
@@ -56,7 +56,7 @@ TEST_CASE("the joiner is gone when the process is there", "[birth]") {
 TEST_CASE("what the joiner has done to itself is so for the process", "[birth]") {
   const sys::Child child = spawn_through_joiner(
       {},
-      [] {
+      [](sys::FdRef) {
         const sys::Fd directory = sys::open_at(sys::FdRef::cwd(), "/usr", O_PATH);
         sys::change_directory(directory);
       },
@@ -68,7 +68,7 @@ TEST_CASE("what the joiner fails with is thrown here, and no process is left", "
   reap();
   bool ran = false;
   CHECK_THROWS_WITH(spawn_through_joiner(
-                        {}, [] { throw Error::from_errno(EPERM, "setns"); },
+                        {}, [](sys::FdRef) { throw Error::from_errno(EPERM, "setns"); },
                         [&] {
                           ran = true;
                           return 0;
@@ -93,7 +93,7 @@ TEST_CASE("a joiner that dies without a word is told of", "[birth]") {
   const int how = GENERATE(0, 1);
   CHECK_THROWS_WITH(spawn_through_joiner(
                         {},
-                        [&] {
+                        [&](sys::FdRef) {
                           if (how == 0) ::raise(SIGKILL);
                           sys::exit_now(0);
                         },
@@ -126,11 +126,21 @@ TEST_CASE("the process holds no end of the joiner's channel", "[birth]") {
   CHECK(sys::wait_for(child.pidfd).code <= 1);
 }
 
+TEST_CASE("what the joiner closes the process is not born with", "[birth]") {
+  const sys::Fd directory = sys::open_at(sys::FdRef::cwd(), "/usr", O_PATH | O_DIRECTORY);
+  const int number = directory.number();
+  const sys::Child child = spawn_through_joiner(
+      {}, [](sys::FdRef to_parent) { sys::close_from(3, {to_parent.number()}); },
+      [&] { return ::fcntl(number, F_GETFD) < 0 && errno == EBADF ? 42 : 1; }, "");
+  CHECK(sys::wait_for(child.pidfd).code == 42);
+}
+
 TEST_CASE("the joiner is placed before it joins", "[birth]") {
   sys::Pipe pipe = sys::make_pipe();
   pid_t placed = 0;
   const sys::Child child = spawn_through_joiner(
-      {}, [&] { sys::write_all(pipe.write_end, std::to_string(::getpid())); }, [] { return 0; }, "",
+      {}, [&](sys::FdRef) { sys::write_all(pipe.write_end, std::to_string(::getpid())); },
+      [] { return 0; }, "",
       [&](pid_t joiner) {
         placed = joiner;
         sys::write_all(pipe.write_end, "placed ");
@@ -143,10 +153,11 @@ TEST_CASE("the joiner is placed before it joins", "[birth]") {
 
 TEST_CASE("a joiner that cannot be placed makes nothing and ends", "[birth]") {
   sys::Pipe pipe = sys::make_pipe();
-  CHECK_THROWS_WITH(spawn_through_joiner(
-                        {}, [&] { sys::write_all(pipe.write_end, "joined"); }, [] { return 0; }, "",
-                        [](pid_t) { throw Error(ErrorKind::system, "no place"); }),
-                    "no place");
+  CHECK_THROWS_WITH(
+      spawn_through_joiner(
+          {}, [&](sys::FdRef) { sys::write_all(pipe.write_end, "joined"); }, [] { return 0; }, "",
+          [](pid_t) { throw Error(ErrorKind::system, "no place"); }),
+      "no place");
   pipe.write_end.reset();
   // The end of the pipe: the joiner held the last copy, and has written nothing.
   std::array<char, 64> text{};

@@ -61,6 +61,28 @@ TEST_CASE("startup: descriptors that are to be handed on must be open", "[startu
   CHECK(sys::wait_for(child.pidfd).code == 0);
 }
 
+TEST_CASE("startup: gaps between descriptors to be handed on are held until an execve",
+          "[startup]") {
+  const sys::Child child = sys::spawn({}, [] {
+    sys::close_from(3);
+    if (::open("/dev/null", O_RDONLY) != 3 || ::dup2(3, 6) != 6) return 1;
+    ::close(3);
+    sys::hold_gaps(3, 0);
+    sys::hold_gaps(3, 4);
+    for (const int number : {3, 4, 5}) {
+      if (::fcntl(number, F_GETFD) != FD_CLOEXEC) return 2;
+    }
+    if (::fcntl(6, F_GETFD) != 0) return 3;
+    try {
+      sys::hold_gaps(3, 5);
+    } catch (const Error& error) {
+      return error.message() == "unable to stat preserved-fd 4 (of 5): bad file descriptor" ? 0 : 4;
+    }
+    return 5;
+  });
+  CHECK(sys::wait_for(child.pidfd).code == 0);
+}
+
 TEST_CASE("startup: a program that has its caller's rights is not refused", "[startup]") {
   CHECK_NOTHROW(sys::refuse_elevation());
 }

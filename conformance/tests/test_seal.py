@@ -1,0 +1,37 @@
+"""The program seals itself before it does anything else, the C library's own beginnings included
+(CVE-2019-5736; what it is sealed against is in tests/system/seal_test.cpp)."""
+
+import os
+
+import pytest
+
+from harness import trace
+
+pytestmark = [
+    pytest.mark.tare("how it is sealed is a matter of its own"),
+    pytest.mark.skipif(not trace.STRACE, reason="no strace to look on with"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="a user has no mounts to make, and seals later"),
+]
+
+
+def calls_before_execveat(box, *words):
+    """The names of what the program calls between its execve and the execveat that seals it."""
+    names = [call.name for call in trace.record(box, *words, calls="all")[1]]
+    assert names.count("execveat") == 1
+    return names[1 : names.index("execveat")]
+
+
+EARLY = ["statfs", "statx", "open_tree", "mount_setattr"]
+
+
+def test_nothing_is_initialised_in_the_image_that_is_given_up(box):
+    assert calls_before_execveat(box, "run", "--bundle", box.bundle.path, box.id) == EARLY
+
+
+def test_nothing_is_initialised_in_the_image_that_exec_gives_up(box):
+    box.hold()
+    assert calls_before_execveat(box, "exec", box.id, "/probe") == EARLY
+
+
+def test_a_command_that_makes_no_process_is_not_sealed(box):
+    assert "execveat" not in [call.name for call in trace.record(box, "list", calls="all")[1]]
