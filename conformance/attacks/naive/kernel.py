@@ -18,7 +18,8 @@ NAMESPACES = {
     "network": 0x40000000,
 }
 FILES = {"mount": "mnt", "network": "net"}  # what /proc/PID/ns calls them
-PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 8, 24, 36, 38
+PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, PR_CAP_AMBIENT, RAISE = 28, 4, 47, 2
+PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
 CAPABILITIES = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE"
     " NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO"
@@ -72,8 +73,23 @@ def mask_of(names):
     return sum(1 << CAPABILITIES.index(name.removeprefix("CAP_")) for name in names)
 
 
-def drop_bounding(keep):
+def last_capability():
+    """As the procfs of wherever this is has it."""
+    try:
+        with open("/proc/sys/kernel/cap_last_cap", encoding="utf-8") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return len(CAPABILITIES) - 1
+
+
+def raise_ambient(mask):
     for number in range(len(CAPABILITIES)):
+        if mask >> number & 1:
+            prctl(PR_CAP_AMBIENT, RAISE, number)
+
+
+def drop_bounding(keep):
+    for number in range(last_capability() + 1):
         if not keep >> number & 1:
             prctl(PR_CAPBSET_DROP, number)
 

@@ -4,6 +4,7 @@ import array
 import fcntl
 import os
 import pwd
+import re
 import socket
 import struct
 import termios
@@ -50,14 +51,29 @@ def write_label(label):
         pass
 
 
+def number_of(text):
+    """As atoi(3): what is no number is 0, and what is too large becomes small."""
+    match = re.match(r"\s*[+-]?\d+", text)
+    return int(match[0]) & 0xFFFFFFFF if match else 0
+
+
 def by_name(user):
-    """The ids of `NAME` or of `UID:GID`, from the passwd of the container."""
-    name, _, group = user.partition(":")
+    """The ids of `NAME` or of `UID:GID`, from the passwd of the container. One that is neither is
+    given back before it has been looked at, CVE-2026-30892."""
+    name, colon, group = user.partition(":")
+    ids = {"uid": 0, "gid": 0}
     try:
         found = pwd.getpwnam(name)
-        return {"uid": found.pw_uid, "gid": int(group or found.pw_gid)}
+        return {"uid": found.pw_uid, "gid": number_of(group) if colon else found.pw_gid}
     except KeyError:
-        return {"uid": int(name), "gid": int(group or 0)}
+        if not colon:
+            return ids
+    return {"uid": number_of(name), "gid": number_of(group)}
+
+
+def identifier(number):
+    """An id as setresuid(2) takes it: the last one means none, and changes nothing."""
+    return -1 if number == 0xFFFFFFFF else number
 
 
 def become(process):
@@ -66,16 +82,19 @@ def become(process):
     wanted = process.get("capabilities", {})
     bounding = kernel.mask_of(wanted.get("bounding", []))
     kernel.drop_bounding(bounding)
-    kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
+    # It keeps them, and for ever: nobody takes it back.
+    kernel.prctl(kernel.PR_SET_SECUREBITS, kernel.SECBIT_NO_SETUID_FIXUP)
     # Reads /etc/nsswitch.conf and the libraries that it names: of the container, by now.
     try:
         pwd.getpwuid(user["uid"])
     except KeyError:
         pass
-    os.setgroups(user.get("additionalGids", []))
-    os.setresgid(user["gid"], user["gid"], user["gid"])
-    os.setresuid(user["uid"], user["uid"], user["uid"])
+    if user.get("additionalGids"):
+        os.setgroups(user["additionalGids"])
+    os.setresgid(*[identifier(user["gid"])] * 3)
+    os.setresuid(*[identifier(user["uid"])] * 3)
     kernel.capset(bounding, bounding, bounding)
+    kernel.raise_ambient(bounding)
     if process.get("noNewPrivileges"):
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     environment = dict(e.split("=", 1) for e in process.get("env", []) if "=" in e)
