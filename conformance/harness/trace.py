@@ -66,48 +66,66 @@ def record(box, *words, prepare=None, calls=PATHS):
 
 
 class Halt:
-    """A call of the runtime in which the process that makes system call number `count` of a name
-    stops as that call returns; after execve, before the first instruction of the new program.
+    """A call of the runtime whose processes stop when a system call of these names returns; after
+    execve, before the first instruction of the new program. `names` is a list as strace takes it.
 
     `wanted` says of a pid whether it is the process meant; without it, any but the runtime's first.
-    strace gives the stop signal and tells of the stop through a FIFO, so nothing is waited for but
-    that. `pid` is the process as we see it; leaving the block lets it go on."""
+    `pid` is the process that stands still, `next` lets it go on to the next stop, and leaving the
+    block lets all of them go on. strace gives the stop signal and tells of the stop through a FIFO,
+    so nothing is waited for but that."""
 
-    def __init__(self, box, name, *words, wanted=None, count="1+", **more):
+    def __init__(self, box, names, *words, wanted=None, **more):
         self.wanted = wanted or (lambda pid: pid != self.call.pid)
         place = box.path(f"halt{len(os.listdir(box.directory))}")
         self.fifo = events.Fifo(place)
-        inject = f"inject={name}:signal=STOP:when={count}"
-        command = [STRACE, "-D", "-f", "-qqq", "-o", place, "-e", f"trace={name}", "-e", inject]
+        what = ["-e", f"trace={names}", "-e", f"inject={names}:signal=STOP"]
         box.bundle.save()
-        self.call = box.runtime.popen(argv=[*command, *box.runtime.argv(*words)], **more)
+        command = [STRACE, "-D", "-f", "-qqq", "-o", place, *what, *box.runtime.argv(*words)]
+        self.call = box.runtime.popen(argv=command, **more)
         self.result = self.pid = None
 
     def __enter__(self):
-        while True:
-            match = re.match(r"(?:\[pid )?(\d+)\]? +--- stopped by SIGSTOP", self.fifo.line())
-            if not match:
-                continue
-            self.pid = int(match[1])
-            if self.wanted(self.pid):
-                return self
-            os.kill(self.pid, signal.SIGCONT)
+        if not self.next():
+            raise events.Missing(f"no such process made such a call: {self.call.wait()}")
+        return self
 
     def __exit__(self, *_):
         self.go_on()
         self.fifo.close()
 
-    def go_on(self):
-        """Lets the process go on, and returns how the runtime's call ended."""
-        if self.result is None:
-            # Nothing more is to stop: what strace leaves goes on from where it is.
-            tracer = re.search(r"TracerPid:\s(\d+)", status_of(self.pid))
-            if tracer and int(tracer[1]):
-                os.kill(int(tracer[1]), signal.SIGKILL)
-                events.wait_exit(int(tracer[1]))
+    def next(self):
+        """Goes on to the next stop of the process that is meant; False when there is none."""
+        if self.pid:
             os.kill(self.pid, signal.SIGCONT)
+            self.pid = None
+        while True:
+            try:
+                line = self.fifo.line()
+            except events.Missing:
+                return False  # strace ended with the last of them
+            match = re.match(r"(?:\[pid )?(\d+)\]? +--- stopped by SIGSTOP", line)
+            if not match:
+                continue
+            if self.wanted(int(match[1])):
+                self.pid = int(match[1])
+                return True
+            os.kill(int(match[1]), signal.SIGCONT)
+
+    def go_on(self):
+        """Lets all go on, and returns how the runtime's call ended."""
+        if self.result is None:
+            if self.pid:
+                self.end_tracing()
+                os.kill(self.pid, signal.SIGCONT)
             self.result = self.call.wait()
         return self.result
+
+    def end_tracing(self):
+        """Nothing more is to stop: what strace leaves goes on from where it is."""
+        tracer = int(re.search(r"TracerPid:\s(\d+)", status_of(self.pid))[1])
+        if tracer:
+            os.kill(tracer, signal.SIGKILL)
+            events.wait_exit(tracer)
 
     def links(self):
         """Number to target of every descriptor that the process has open."""
@@ -118,6 +136,16 @@ def status_of(pid):
     """What /proc/PID/status says, as one text."""
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def pid_within(pid):
+    """What a process is called in the innermost pid namespace that it is in."""
+    return int(re.search(r"NSpid:.*\s(\d+)\n", status_of(pid))[1])
+
+
+def is_within(pid):
+    """Whether a process is in another pid namespace than we are."""
+    return os.stat(f"/proc/{pid}/ns/pid").st_ino != os.stat("/proc/self/ns/pid").st_ino
 
 
 def links_of(pid):

@@ -39,18 +39,6 @@ def is_probe(pid):
     return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "probe"
 
 
-def is_inside(box):
-    """Whether a process is in the container's pid namespace, or in one that is not ours."""
-    where = f"/proc/{box.pid}" if box.state else None
-    own = os.stat("/proc/self/ns/pid").st_ino
-
-    def look(pid):
-        found = os.stat(f"/proc/{pid}/ns/pid").st_ino
-        return found == os.stat(f"{where}/ns/pid").st_ino if where else found != own
-
-    return look
-
-
 def first_instruction(box, junk, *words):
     with trace.Halt(box, "execve", *words, wanted=is_probe, **junk) as halt:
         return halt.links()
@@ -154,7 +142,7 @@ def test_the_joiner_of_exec_has_nothing_of_the_host_open_when_it_makes_the_proce
 @pytest.mark.parametrize("call", ["setsid", "close_range", "setresuid", "capset", "prctl"])
 def test_a_process_of_exec_that_the_container_can_see_has_its_streams_and_a_socket(box, junk, call):
     box.hold()
-    with trace.Halt(box, call, "exec", box.id, "/probe", wanted=is_inside(box), **junk) as halt:
+    with trace.Halt(box, call, "exec", box.id, "/probe", wanted=trace.is_within, **junk) as halt:
         links = halt.links()
         rest = [link for number, link in links.items() if number not in STREAMS]
         assert len(rest) <= 1 and all(link.startswith("socket:") for link in rest), links
@@ -171,6 +159,6 @@ def test_init_that_is_no_longer_root_has_nothing_of_the_host_open(box, junk, cal
     box.set("process.user", {"uid": 1000, "gid": 1000})
     box.args("/probe")
     words = ["run", "--bundle", box.bundle.path, box.id]
-    with trace.Halt(box, call, *words, wanted=is_inside(box), **junk) as halt:
+    with trace.Halt(box, call, *words, wanted=trace.is_within, **junk) as halt:
         rest = {number: link for number, link in halt.links().items() if number not in STREAMS}
         assert len(rest) <= 1 and all(link.startswith("socket:") for link in rest.values()), rest

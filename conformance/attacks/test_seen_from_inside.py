@@ -1,0 +1,100 @@
+"""A process of the runtime that the container can see, on its way to becoming a program: what it has
+open, where it is, what it is made of. It is stopped at each of its steps, and looked at from inside."""
+
+import os
+import shutil
+import stat
+
+import pytest
+
+from harness import Canary, attack, events, fired_if, trace
+from harness.facts import CAPABILITIES
+
+pytestmark = pytest.mark.skipif(not trace.STRACE, reason="no strace to stop the runtime with")
+
+# What happens between the first moment inside and the program, in one runtime or another.
+STEPS = (
+    "setsid,keyctl,close_range,setgroups,setresgid,setresuid,capset,chdir,getcwd,umask,faccessat2"
+)
+LOOK = """\
+exec 3> /said 4<> /go
+echo ready >&3
+while read p <&4; do
+  found=nothing
+  for place in /proc/$p/fd/* /proc/$p/root /proc/$p/cwd; do
+    for up in . .. ../.. ../../.. ../../../..; do
+      [ -e $place/$up/canary/file ] && found=$place/$up
+    done
+  done
+  echo $found >&3
+done
+"""
+
+
+class Onlooker:
+    """The first process of a box, which looks at another when it is told to."""
+
+    def __init__(self, box, script, *capabilities):
+        self.said = box.bundle.fifo("said")
+        sets = {kind: list(capabilities) for kind in ("bounding", "effective", "permitted")}
+        box.set("process.capabilities", sets)
+        self.go = box.rootfs / "go"
+        os.mkfifo(self.go)
+        box.sh(script)
+        box.create().check()
+        box.start().check()
+        assert self.said.line() == "ready"
+
+    def tell(self, word):
+        """What it says when it is given a word."""
+        with open(self.go, "w", encoding="utf-8") as file:
+            file.write(f"{word}\n")
+        return self.said.line()
+
+
+@pytest.fixture
+def canary(box):
+    return Canary(box.path("canary"))
+
+
+ALL = [f"CAP_{name}" for name in CAPABILITIES]
+LOOKERS = {
+    "who may trace": ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL"],
+    "who may do what it may": ["CAP_DAC_OVERRIDE", "CAP_KILL"],
+}
+
+
+@pytest.mark.attack("A-04", "CVE-2016-9962")
+@pytest.mark.parametrize("looker", LOOKERS)
+def test_nothing_of_the_host_is_reached_through_a_process_of_exec(box, canary, looker):
+    onlooker = Onlooker(box, LOOK, *LOOKERS[looker])
+    found, stops = [], 0
+    with trace.Halt(box, STEPS, "exec", box.id, "/bin/true", wanted=trace.is_within) as halt:
+        while True:
+            stops += 1
+            found.append(onlooker.tell(trace.pid_within(halt.pid)))
+            if not halt.next():
+                break
+    fired_if(set(found) != {"nothing"}, f"{found}")
+    assert stops > 3 and canary.unchanged
+
+
+@pytest.mark.attack("A-46", "CVE-2026-78408")
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_no_directory_of_the_host_is_open_once_the_user_has_changed(box, command):
+    box.set("process.user", {"uid": 1000, "gid": 1000})
+    words = ["run", "--bundle", box.bundle.path, box.id]
+    if command == "exec":
+        box.hold()
+        words = ["exec", box.id, "/probe"]
+    box.args("/probe")
+    with trace.Halt(box, "setresuid,capset,execve", *words, wanted=trace.is_within) as halt:
+        while True:
+            kept = [
+                link
+                for number, link in halt.links().items()
+                if number > 2 and stat.S_ISDIR(os.stat(f"/proc/{halt.pid}/fd/{number}").st_mode)
+            ]
+            fired_if(kept, f"open: {kept}")
+            if not halt.next():
+                break
