@@ -5,7 +5,7 @@ import re
 from tree import Finding
 
 TABLE = "SECURITY.md"
-ROW = re.compile(r"^\| (A-\d+) \| ([^|]*) \|", re.M)
+ROW = re.compile(r"^\| (A-\d+) \|([^|]*)\|", re.M)
 NUMBER = re.compile(r'"(A-\d\d)"')
 CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
 
