@@ -66,10 +66,10 @@ unsigned long find_auxiliary(const unsigned long* entry, unsigned long type) noe
 
 // As is_sealed() of seal.cpp, which has the reasons.
 __attribute__((no_stack_protector)) bool needs_no_seal(const char* image) noexcept {
-  struct statfs filesystem;  // NOLINT(cppcoreguidelines-pro-type-member-init): the kernel fills it
+  struct statfs filesystem {};
   if (call(SYS_statfs, reinterpret_cast<long>(image), &filesystem, 0, nullptr, 0) < 0) return true;
   if ((static_cast<unsigned long>(filesystem.f_flags) & ST_RDONLY) != 0) return true;
-  struct statx facts;  // NOLINT(cppcoreguidelines-pro-type-member-init): the kernel fills it
+  struct statx facts {};
   if (call(SYS_statx, AT_FDCWD, image, 0, nullptr, reinterpret_cast<long>(&facts)) < 0) return true;
   return (facts.stx_attributes & kStatxVerity) != 0;
 }
@@ -95,11 +95,8 @@ extern "C" __attribute__((no_stack_protector, visibility("hidden"), used)) void 
   const long tree =
       call(SYS_open_tree, AT_FDCWD, image, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC, nullptr, 0);
   if (tree < 0) return;
-  mount_attr attributes;  // NOLINT(cppcoreguidelines-pro-type-member-init): each member is set
+  mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
-  attributes.attr_clr = 0;
-  attributes.propagation = 0;
-  attributes.userns_fd = 0;
   if (call(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) {
     call(SYS_execveat, tree, "", reinterpret_cast<long>(words), environment, AT_EMPTY_PATH);
   }
