@@ -8,13 +8,7 @@ import stat
 
 import pytest
 
-from harness import Canary
 from harness.races import Race
-
-
-@pytest.fixture
-def canary(box):
-    return Canary(box.path("canary"))
 
 
 class MountBelowLink(Race):

@@ -2,12 +2,7 @@
 
 import pytest
 
-from harness import Canary, contained, fired_if
-
-
-@pytest.fixture
-def canary(box):
-    return Canary(box.path("canary"))
+from harness import contained, fired_if
 
 
 @pytest.fixture

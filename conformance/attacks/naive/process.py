@@ -38,7 +38,8 @@ def open_terminal(console):
 
 def write_sysctls(values):
     for key, value in values.items():
-        with open(f"/proc/sys/{key.replace('.', '/')}", "w", encoding="utf-8") as file:
+        path = key if "/" in key else key.replace(".", "/")
+        with open(f"/proc/sys/{path}", "w", encoding="utf-8") as file:
             file.write(value)
 
 

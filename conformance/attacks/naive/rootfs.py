@@ -149,6 +149,9 @@ def prepare(rootfs, bundle, config):
         mount_one(rootfs, bundle, entry)
     make_devices(rootfs, config)
     process = config["process"]
+    if config.get("hostname"):
+        with open(below(rootfs, "etc/hostname"), "w", encoding="utf-8") as file:
+            file.write(config["hostname"])
     if process.get("terminal"):
         open(below(rootfs, "dev/console"), "a", encoding="utf-8").close()
     reopen_null(rootfs, process["user"]["uid"])

@@ -1,0 +1,98 @@
+"""A /proc that is not what it seems: labels and parameters do not go where an attacker wants them."""
+
+import os
+import pathlib
+
+import pytest
+
+from harness import contained, fired_if, must_refuse
+
+
+@pytest.mark.attack("A-06", "CVE-2019-16884", "CVE-2021-43784")
+def test_a_profile_that_cannot_be_applied_is_refused(box):
+    if os.path.isdir("/sys/kernel/security/apparmor"):
+        pytest.skip("this machine has AppArmor: see the tests of the guest")
+    box.set("process.apparmorProfile", "tare-test")
+    box.args("/bin/true")
+    must_refuse(box.run(), "a profile on a machine without AppArmor")
+
+
+TTL = "net/ipv4/ip_default_ttl"
+
+
+@pytest.fixture
+def setting(box):
+    """A container that sets a parameter of its network namespace, and says what became of it."""
+    box.bundle.namespace("network")
+    box.set("linux.sysctl", {TTL.replace("/", "."): "77"})
+    box.sh(f"umount /proc/sys/{TTL} 2>/dev/null; cat /proc/sys/{TTL}")
+    return box
+
+
+@pytest.mark.attack("A-17", "CVE-2025-52881")
+def test_a_parameter_is_not_written_into_a_file_that_is_mounted_over_it(setting, canary):
+    setting.bundle.mount(f"/proc/sys/{TTL}", "bind", canary.path / "file", ["bind"])
+    contained(setting.run(), lambda: canary.unchanged)
+    assert canary.unchanged
+
+
+@pytest.mark.attack("A-17", "CVE-2025-52881")
+def test_a_parameter_is_not_written_into_another_that_is_mounted_over_it(setting):
+    """Both are the container's own; a real one would be core_pattern or sysrq-trigger."""
+    source = "/proc/sys/kernel/domainname"
+    setting.bundle.mount(f"/proc/sys/{TTL}", "bind", source, ["bind"])
+    setting.sh("cat /proc/sys/kernel/domainname")
+    contained(setting.run(), lambda: False)
+
+
+@pytest.mark.attack("A-17", "CVE-2025-52881")
+def test_a_parameter_is_not_written_into_a_directory_that_is_mounted_over_those(setting, canary):
+    place = canary.path / TTL
+    place.parent.mkdir(parents=True)
+    place.write_text("64\n")
+    canary.before = canary.picture()
+    setting.bundle.mount("/proc/sys", "bind", canary.path, ["bind"])
+    contained(setting.run(), lambda: canary.unchanged)
+    assert canary.unchanged
+
+
+@pytest.mark.attack("A-17", "CVE-2025-52881")
+def test_a_parameter_is_not_written_into_a_file_of_an_image_without_procfs(setting, canary):
+    setting.config["mounts"] = setting.config["mounts"][1:]
+    (setting.rootfs / "proc/sys/net").mkdir(parents=True)
+    (setting.rootfs / "proc/sys/net/ipv4").symlink_to("/outside")
+    (canary.path / "ip_default_ttl").write_text("64\n")
+    canary.before = canary.picture()
+    setting.bundle.mount("/outside", "bind", canary.path, ["bind"])
+    setting.args("/bin/true")
+    contained(setting.run(), lambda: canary.unchanged)
+    assert canary.unchanged
+
+
+GLOBAL = [
+    "kernel.core_pattern",
+    "kernel/core_pattern",
+    "/kernel/core_pattern",
+    "net/../kernel/core_pattern",
+    "kernel/../../sys/kernel/core_pattern",
+    "kernel//core_pattern",
+]
+
+
+@pytest.mark.attack("A-40", "CVE-2022-0811", "CVE-2024-3154")
+@pytest.mark.parametrize("name", GLOBAL)
+def test_no_spelling_of_a_parameter_of_the_host_is_taken(box, name):
+    # Where it is taken it changes nothing.
+    value = pathlib.Path("/proc/sys/kernel/core_pattern").read_text("utf-8").rstrip("\n")
+    box.set("linux.sysctl", {name: value})
+    box.args("/bin/true")
+    must_refuse(box.run(), f"the parameter {name} of the host")
+
+
+@pytest.mark.attack("A-48")
+def test_what_hides_a_directory_can_be_neither_written_nor_filled(box):
+    (box.rootfs / "secrets").mkdir()
+    box.set("linux.maskedPaths", ["/secrets", "/proc/fs"])
+    box.sh("dd if=/dev/zero of=/secrets/x bs=1024 count=64 2>/dev/null; ls -A /secrets /proc/fs")
+    out = box.run().out
+    fired_if(" x\n" in f" {out}" or "\nx\n" in out, "a mask has room for an attacker's files")
