@@ -148,7 +148,7 @@ class SysctlRedirected(ProcReplaced):
     def lay(self):
         place = self.canary.path / "sys/net/ipv4"
         place.mkdir(parents=True)
-        (place / "ip_default_ttl").write_text("64\n")
+        (place / "ip_default_ttl").write_text("canary\n")
         self.canary.before = self.canary.picture()
         (self.box.rootfs / "fake").mkdir()
         self.box.bundle.mount("/fake", "bind", self.canary.path, ["bind"])
@@ -160,7 +160,8 @@ class SysctlRedirected(ProcReplaced):
         )
 
     def safe(self, result):
-        return result.out in ("77\n", "")
+        # Between a look at what is there and the reading of it, it may be the other.
+        return set(result.out.split()) <= {"77", "canary"}
 
 
 class NullReplaced(Race):
