@@ -96,3 +96,14 @@ def test_what_hides_a_directory_can_be_neither_written_nor_filled(box):
     box.sh("dd if=/dev/zero of=/secrets/x bs=1024 count=64 2>/dev/null; ls -A /secrets /proc/fs")
     out = box.run().out
     fired_if(" x\n" in f" {out}" or "\nx\n" in out, "a mask has room for an attacker's files")
+
+
+@pytest.mark.attack("A-48")
+def test_five_hundred_masks_are_one_file_system(box):
+    names = [f"/tmp/d{number}" for number in range(500)]
+    for name in names:
+        (box.rootfs / name[1:]).mkdir()
+    box.set("linux.maskedPaths", names)
+    box.sh("for d in /tmp/d*; do stat -c %d $d; done | sort -u | wc -l")
+    made = int(box.run().check().out)
+    fired_if(made > 1, f"{made} file systems for 500 masks")
