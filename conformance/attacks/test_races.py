@@ -4,8 +4,8 @@ directory at one moment and a link out of the container at the next.
 Each is tried with an exchange at every system call that a path goes into, then at random."""
 
 import os
-import stat
 
+import dev_races
 import pytest
 
 from harness.races import Race
@@ -164,93 +164,6 @@ class SysctlRedirected(ProcReplaced):
         return set(result.out.split()) <= {"77", "canary"}
 
 
-class NullReplaced(Race):
-    """/dev is a volume whose null is a device at one moment and a link to a file at the next."""
-
-    def lay(self):
-        mounts = self.box.config["mounts"]
-        self.box.config["mounts"] = [m for m in mounts if not m["destination"].startswith("/dev")]
-        self.box.bundle.mount("/dev", "bind", self.volume, ["bind"])
-        (self.box.rootfs / "secret").write_text("the secret\n")
-        self.box.set("linux.maskedPaths", ["/secret", "/proc/timer_list"])
-        self.box.sh(
-            "(stat -c '%F %t:%T' /secret /proc/timer_list; head -c 9 /secret | wc -c) > /found 2>&1"
-        )
-
-    @property
-    def one(self):
-        return self.volume / "null"
-
-    @property
-    def other(self):
-        return self.volume / "evil"
-
-    def lay_other(self):
-        self.other.symlink_to("/secret")
-
-    def reset(self):
-        self.clear()
-        os.mknod(self.one, stat.S_IFCHR | 0o666, os.makedev(1, 3))
-        self.lay_other()
-        (self.box.rootfs / "found").unlink(missing_ok=True)
-
-    def safe(self, result):
-        found = (self.box.rootfs / "found").read_text().splitlines()
-        return found == ["character special file 1:3"] * 2 + ["0"]
-
-
-class NullReplacedByFile(NullReplaced):
-    """The same with a file in its place."""
-
-    def lay_other(self):
-        self.other.write_text("text of the attacker\n")
-
-
-class NullReplacedByCanary(NullReplaced):
-    """The same with a link to a file of the host, which is not to be written or given away."""
-
-    def lay(self):
-        super().lay()
-        self.box.set("process.user", {"uid": 1000, "gid": 1000})
-        self.box.args("/bin/true")
-
-    def lay_other(self):
-        self.other.symlink_to(self.canary.path / "file")
-
-    def safe(self, result):
-        return True
-
-
-class DevReplaced(Race):
-    """The /dev of the image, on which nothing is mounted, is a link at one moment."""
-
-    hint = "dev"
-
-    def lay(self):
-        mounts = self.box.config["mounts"]
-        self.box.config["mounts"] = [m for m in mounts if not m["destination"].startswith("/dev")]
-        self.box.args("/bin/true")
-
-    @property
-    def one(self):
-        return self.box.rootfs / "dev"
-
-    @property
-    def other(self):
-        return self.box.rootfs / "other"
-
-    def reset(self):
-        for name in (self.one, self.other):
-            if name.is_symlink():
-                name.unlink()
-            elif name.exists():
-                for within in name.iterdir():
-                    within.unlink()
-                name.rmdir()
-        self.one.mkdir()
-        self.link(self.canary.path)
-
-
 class SourceReplaced(Race):
     """The source of a bind that is not to be followed is a link at one moment."""
 
@@ -326,10 +239,11 @@ RACES = [
     (ProcReplacedByDirectory, "A-07", "CVE-2019-19921", "CVE-2023-27561"),
     (SysReplaced, "A-07", "CVE-2023-28642"),
     (SysctlRedirected, "A-17", "CVE-2025-52881"),
-    (NullReplaced, "A-15", "CVE-2025-31133"),
-    (NullReplacedByFile, "A-15", "CVE-2025-31133"),
-    (NullReplacedByCanary, "A-27", "CVE-2026-88265"),
-    (DevReplaced, "A-18", "CVE-2026-41579", "CVE-2026-47766"),
+    (dev_races.NullReplaced, "A-15", "CVE-2025-31133"),
+    (dev_races.NullReplacedByFile, "A-15", "CVE-2025-31133"),
+    (dev_races.NullReplacedByCanary, "A-27", "CVE-2026-88265"),
+    (dev_races.ConsoleReplaced, "A-16", "CVE-2025-52565", "CVE-2026-88264"),
+    (dev_races.DevReplaced, "A-18", "CVE-2026-41579", "CVE-2026-47766"),
     (SourceReplaced, "A-37", "CVE-2024-42472"),
     (WorkingDirectoryMade, "A-38", "CVE-2024-1753", "CVE-2024-9676"),
     (CopiedUp, "A-45", "CVE-2017-1002101", "CVE-2021-25741", "CVE-2018-15664"),
