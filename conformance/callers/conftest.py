@@ -3,7 +3,7 @@
 import pytest
 
 from drive import cri, image
-from drive.containerd import CONTAINERD, KUBELET, Containerd
+from drive.containerd import CONTAINERD, Containerd, make_kubelet
 from drive.docker import DOCKERD, Docker
 from drive.place import Person, make_people
 from drive.podman import PODMAN, Podman
@@ -92,12 +92,7 @@ def containerd_cri(scratch, archive, binary, own_run):
         pytest.skip("no containerd")
     if not cri.grpc:
         pytest.skip("no python3-grpcio")
-    made = Containerd(scratch / "cri", binary, KUBELET)
-    made.begin()
-    made.load(archive)
-    made.logs = made.directory / "logs"
-    made.logs.mkdir()
-    made.cri = cri.Cri(made.socket, made.runtime.kind)
+    made = make_kubelet(scratch / "cri", binary, archive)
     yield made
     made.cri.channel.close()
     made.leave()
@@ -107,7 +102,7 @@ def containerd_cri(scratch, archive, binary, own_run):
 def docker_storage(scratch, archive, binary, own_run):
     if not DOCKERD:
         pytest.skip("no dockerd")
-    made = Docker(scratch / "docker", binary, "cgroupfs")
+    made = Docker(scratch / "docker", binary, "systemd" if events.IN_GUEST else "cgroupfs")
     made.begin()
     made.load(archive)
     yield made

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from drive import cri, image, place
+from drive.containerd import make_kubelet
 from harness import host, sandbox
 
 pytestmark = place.KNOWN
@@ -149,8 +150,7 @@ def test_a_pod_can_have_a_user_namespace(kubelet, containerd_cri):
 
 
 def test_update_changes_a_limit(kubelet, held):
-    if "memory" not in place.controllers():
-        pytest.skip("no memory controller in this cgroup2 tree")
+    place.need_controller("memory")
     kubelet.update(held, memory_limit_in_bytes=96 << 20)
     assert kubelet.exec(held, "/bin/cat", "/sys/fs/cgroup/memory.max")[1] == f"{96 << 20}\n"
 
@@ -161,13 +161,38 @@ def test_update_changes_a_limit(kubelet, held):
         ("nonesuch", 'exec: "nonesuch": executable file not found in $PATH'),
         ("/nonexistent", "no such file or directory"),
         ("/etc/notes", "permission denied"),
+        ("/etc", "permission denied|is a directory"),
+        ("/bin/orphan", "no such file or directory"),
     ],
 )
 def test_what_cannot_be_run_is_refused(kubelet, pod, program, words):
     made, _ = kubelet.create(pod, image.NAME, [program])
+    with pytest.raises(cri.Refused, match="failed to (create|start) containerd task") as told:
+        kubelet.simple("StartContainer", made)
+    assert any(word in str(told.value) for word in words.split("|")), told.value
+
+
+@pytest.mark.parametrize(
+    ("mount", "words"),
+    [({"container_path": "/etc", "host_path": "FILE"}, "not a directory"),
+     ({"container_path": "/bin/sh", "host_path": "DIRECTORY"}, "directory")],
+)
+def test_a_mount_that_cannot_be_is_refused(kubelet, containerd_cri, pod, mount, words):
+    (containerd_cri.directory / "FILE").write_text("")
+    (containerd_cri.directory / "DIRECTORY").mkdir(exist_ok=True)
+    mount = {**mount, "host_path": str(containerd_cri.directory / mount["host_path"])}
+    made, _ = kubelet.create(pod, image.NAME, ["/bin/true"], mounts=[mount])
     with pytest.raises(cri.Refused, match="failed to create containerd task") as told:
         kubelet.simple("StartContainer", made)
-    assert words in str(told.value)
+    assert words in str(told.value).lower()
+
+
+def test_a_memory_limit_too_small_is_named(kubelet, pod):
+    place.need_controller("memory")
+    small = {"resources": {"memory_limit_in_bytes": 4096}}
+    made, _ = kubelet.create(pod, image.NAME, ["/bin/true"], linux=small)
+    with pytest.raises(cri.Refused, match="memory"):
+        kubelet.simple("StartContainer", made)
 
 
 def test_a_probe_that_cannot_be_run_is_refused(kubelet, held):
@@ -179,6 +204,39 @@ def test_a_probe_in_what_has_ended_is_refused(kubelet, held):
     kubelet.simple("StopContainer", held, timeout=30)
     with pytest.raises(cri.Refused, match="not running|EXITED"):
         kubelet.exec(held, "/bin/true")
+
+
+def test_stats_tell_what_a_container_has_used(kubelet, held):
+    place.need_controller("cpu")
+    place.until(lambda: kubelet.usage(held) > 0, "use of the processor")
+
+
+def test_a_containerd_of_today_finds_what_the_runtime_can(kubelet):
+    """By `features`; an older containerd does not ask."""
+    if kubelet.version < (2,):
+        pytest.skip("a containerd before 2")
+    assert kubelet.can("user_namespaces") and kubelet.can("recursive_read_only_mounts")
+
+
+@pytest.mark.guest("a service manager")
+def test_the_systemd_driver_makes_scopes_in_the_slice_of_the_pod(scratch, archive, binary, own_run):
+    made = make_kubelet(scratch / "cri-systemd", binary, archive, systemd=True)
+    try:
+        pod = made.cri.sandbox(made.logs, cgroup_parent="tconf-pod.slice")
+        held, _ = made.cri.create(pod, image.NAME, ["/probe", "hold"])
+        made.cri.simple("StartContainer", held)
+        assert len(place.cgroups_named(f"tconf-pod.slice/cri-containerd-{held}.scope")) == 1
+        assert made.cri.exec(held, "/bin/echo", "well")[1] == "well\n"
+        made.cri.update(held, memory_limit_in_bytes=96 << 20)
+        said = made.cri.exec(held, "/bin/cat", "/sys/fs/cgroup/memory.max")[1]
+        assert said == f"{96 << 20}\n"
+    finally:
+        made.cri.remove_all()
+        left = made.clear()
+        made.cri.channel.close()
+        made.leave()
+    assert left == []
+    place.until(lambda: not place.cgroups_named("cri-containerd-*.scope"), "end of the scopes")
 
 
 def test_containers_outlive_the_daemon(kubelet, held, containerd_cri):

@@ -1,6 +1,8 @@
 """docker, with a dockerd whose default runtime it is: from run to build, and what it says of mistakes."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -165,6 +167,23 @@ def test_a_restart_policy_starts_it_again(docker):
     assert docker.inspect("tries", "{{.State.ExitCode}}") == "0"
 
 
+def test_the_policy_always_starts_again_what_was_killed(docker):
+    docker.hold(flags=["--restart", "always"])
+    os.kill(int(docker.inspect("held", "{{.State.Pid}}")), signal.SIGKILL)
+    place.until(lambda: docker.inspect("held", "{{.RestartCount}}") == "1", "restart")
+    place.until(lambda: docker.inspect("held", "{{.State.Running}}") == "true", "start")
+
+
+def test_what_was_stopped_stays_so_with_unless_stopped_when_the_daemon_starts(docker):
+    for name in ("always", "unless-stopped"):
+        docker.hold(name, ["--restart", name])
+    docker("stop", "--time", "8", "always", "unless-stopped").check()
+    docker.end()
+    docker.begin()
+    place.until(lambda: docker.inspect("always", "{{.State.Running}}") == "true", "start")
+    assert docker.inspect("unless-stopped", "{{.State.Running}}") == "false"
+
+
 def test_a_healthcheck_says_how_it_is(docker):
     flags = ["--health-cmd", "test -e /well", "--health-interval", "200ms", "--health-retries", "1"]
     docker.hold("ill", flags)
@@ -175,8 +194,7 @@ def test_a_healthcheck_says_how_it_is(docker):
 
 
 def test_update_changes_a_limit(docker):
-    if "memory" not in place.controllers():
-        pytest.skip("no memory controller in this cgroup2 tree")
+    place.need_controller("memory")
     docker.hold(flags=["--memory", "64m"])
     docker("update", "--memory", "96m", "--memory-swap", "96m", "held").check()
     limit = docker("exec", "held", "/bin/cat", "/sys/fs/cgroup/memory.max").check().out
@@ -189,10 +207,24 @@ def test_update_changes_the_restart_policy_of_a_running_container(held):
 
 
 def test_stats_counts_its_processes(held):
-    if "pids" not in place.controllers():
-        pytest.skip("no pids controller in this cgroup2 tree")
+    place.need_controller("pids")
     said = held("stats", "--no-stream", "--format", "{{.PIDs}}", "held").check().out
     assert said.strip() == "1"
+
+
+def test_stats_see_it_work(docker):
+    place.need_controller("cpu")
+    docker.start("works", "/bin/sh", "-c", "while :; do :; done")
+    said = docker("stats", "--no-stream", "--format", "{{.CPUPerc}}", "works").check().out
+    assert float(said.strip().rstrip("%")) > 0
+
+
+def test_a_runtime_is_added_by_a_flag_of_the_daemon(docker):
+    docker.end()
+    docker.begin(by_flag=True)
+    assert docker.run("/bin/echo", "well").check().out == "well\n"
+    docker.end()
+    docker.begin()
 
 
 def test_containers_outlive_the_daemon(docker):

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from drive import image, place
-from harness import Pty
+from harness import Pty, events
 
 pytestmark = place.KNOWN
 
@@ -19,6 +19,12 @@ def test_a_container_in_the_background_is_seen_used_and_removed(held):
     assert held("wait", "held").check().out.strip() == "137"
     held("rm", "held").check()
     assert held("ps", "--all", "--quiet").check().out == ""
+
+
+def test_logs_follow_it_to_its_end(held):
+    call = held.popen("logs", "--follow", "held")
+    held("kill", "--signal", "TERM", "held").check()
+    assert call.wait(6 * events.patience).check().out == "ready\n"
 
 
 def test_top_shows_what_runs_in_it(held):
@@ -182,8 +188,17 @@ def test_cp_goes_both_ways(held):
     assert held("cp", "held:/copy", "-").code == 0
 
 
+def test_update_changes_a_limit(podman):
+    place.need_controller("memory")
+    if podman.rootless and podman.cgroups == "cgroupfs":
+        pytest.skip("podman gives a user limits by the systemd driver only")
+    podman.hold(flags=["--memory", "64m"])
+    podman("update", "--memory", "96m", "held").check()
+    limit = podman("exec", "held", "/bin/cat", "/sys/fs/cgroup/memory.max").check().out
+    assert int(limit) == 96 << 20
+
+
 def test_stats_counts_its_processes(held):
-    if "pids" not in place.controllers():
-        pytest.skip("no pids controller in this cgroup2 tree")
+    place.need_controller("pids")
     said = held("stats", "--no-stream", "--format", "{{.PIDs}}", "held").check().out
     assert said.strip() == "1"

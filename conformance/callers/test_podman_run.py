@@ -47,6 +47,7 @@ def rows(*cases):
     ("oom score", "--oom-score-adj 500", "cat /proc/self/oom_score_adj", "500\n"),
     ("umask", "--umask 077", "umask", "0077\n"),
     ("host's uts", "--uts host", "test $(hostname) && echo named", "named\n"),
+    ("no systemd", "--systemd false", "grep -c ' /run/lock ' /proc/mounts || true", "0\n"),
     ("timezone-free", "--tz UTC", "date +%Z", "UTC\n"),
     ("proc options", "--security-opt proc-opts=hidepid=2", "grep -c '/proc .*hidepid' /proc/mounts", "1\n"),
     ("added host", "--add-host there:10.1.2.3", "grep there /etc/hosts", "10.1.2.3\tthere\n"),
@@ -158,3 +159,16 @@ def test_readiness_is_told_to_the_one_who_started_it(podman, mode):
         path.unlink()
         if mode == "conmon":
             assert b"MAINPID=" in listener.recv(4096)
+
+
+def test_a_program_tells_that_it_is_ready_to_the_one_who_started_it(podman):
+    path = podman.directory / "tmp/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        path.chmod(0o777)
+        listener.settimeout(events.patience)
+        words = ["run", "--rm", "--sdnotify", "container", image.NAME, "/probe", "notify", "READY=1"]
+        podman(*words, environment={"NOTIFY_SOCKET": str(path)}).check()
+        path.unlink()
+        while b"READY=1" not in listener.recv(4096):
+            pass

@@ -20,19 +20,38 @@ def test_a_container_that_joined_a_pid_namespace_sees_its_processes(held):
     assert "/probe hold" in held.sh("cat /proc/1/cmdline | tr '\\0' ' '", ["--pid=container:held"])
 
 
-def test_a_pod_shares_what_pods_share(podman):
-    podman.need_init()
-    words = ["--name", "pea", "--network", "none"]
+def make_pod(podman, *more):
+    words = ["--name", "pea", "--network", "none", "--infra-image", image.PAUSE]
     if podman.cgroups == "cgroupfs" and podman.is_old:
         # The cgroup that podman 4 makes for a pod forbids all devices, to the runtime too.
         words.append("--share-parent=false")
-    podman("pod", "create", *words).check()
+    # Without a command of its own podman would run catatonit, which the image has not.
+    podman("pod", "create", *words, "--infra-command", "/probe hold", *more).check()
+
+
+def test_a_pod_shares_what_pods_share(podman):
+    make_pod(podman)
     flags = ["--pod", "pea"]
     podman.hold("first", flags)
     script = "readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; readlink /proc/self/ns/net"
     assert podman.sh(script, flags) == podman("exec", "first", "/bin/sh", "-c", script).check().out
     podman("pod", "stop", "--time", "8", "pea").check()
     assert podman.inspect("first", "{{.State.ExitCode}}") == "7"
+
+
+def test_a_pod_shares_its_processes_if_told(podman):
+    make_pod(podman, "--share", "ipc,net,uts,pid")
+    said = podman.sh("tr '\\0' ' ' </proc/1/cmdline; echo $$", ["--pod", "pea"]).split()
+    assert said[:2] == ["/probe", "hold"] and int(said[2]) > 1
+
+
+def test_a_pod_is_paused_and_resumed_as_a_whole(podman):
+    make_pod(podman)
+    podman.hold("first", ["--pod", "pea"])
+    podman("pod", "pause", "pea").check()
+    assert podman.inspect("first", "{{.State.Status}}") == "paused"
+    podman("pod", "unpause", "pea").check()
+    podman("exec", "first", "/bin/true").check()
 
 
 def test_a_volume_outlives_its_containers(podman):

@@ -48,13 +48,6 @@ def test_limits_are_those_of_the_scope(managed):
     assert said == f"{64 << 20}\n100\n"
 
 
-def test_update_changes_the_limits_of_the_scope(managed):
-    managed.hold(flags=["--memory", "64m"])
-    managed("update", "--memory", "96m", "held").check()
-    said = managed("exec", "held", "/bin/cat", "/sys/fs/cgroup/memory.max").check().out
-    assert said == f"{96 << 20}\n"
-
-
 def test_a_generated_unit_starts_and_stops_it(managed, unit_directory):
     managed("create", "--name", "gen", image.NAME, "/probe", "hold").check()
     text = managed("generate", "systemd", "--name", "gen").check().out

@@ -19,8 +19,10 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -351,12 +353,24 @@ static int orphan(int argc, char **argv) {
   return 0;
 }
 
+// notify TEXT: tells its service manager, as sd_notify(3) does.
+static int notify(int argc, char **argv) {
+  struct sockaddr_un there = {.sun_family = AF_UNIX};
+  const char *path = getenv("NOTIFY_SOCKET");
+  if (argc < 3 || !path || strlen(path) >= sizeof there.sun_path) return 95;
+  strcpy(there.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  size_t length = strlen(argv[2]);
+  return sendto(fd, argv[2], length, 0, (struct sockaddr *)&there, sizeof there) < 0 ? 96 : 0;
+}
+
 int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*run)(int, char **);
   } parts[] = {{"facts", facts},         {"hold", hold}, {"catch", catch_signals},
-               {"winsize", window_size}, {"die", die},   {"orphan", orphan}};
+               {"winsize", window_size}, {"die", die},   {"orphan", orphan},
+               {"notify", notify}};
   if (argc < 2) return facts(argc, argv);
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (!strcmp(argv[1], parts[i].name)) return parts[i].run(argc, argv);

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
-from drive import image, place
+from drive import cri, image, place
 from harness import events, host
 from harness.runtime import ENVIRONMENT, Runtime
 
@@ -40,7 +40,7 @@ POOR = "restrict_oom_score_adj = true\ndisable_cgroup = true"
 class Containerd:
     """The daemon, and calls of ctr in a namespace of containers."""
 
-    def __init__(self, directory, binary, namespace="tconf"):
+    def __init__(self, directory, binary, namespace="tconf", systemd=False):
         self.directory, self.namespace = pathlib.Path(directory), namespace
         disabled = [] if namespace == KUBELET else ["io.containerd.grpc.v1.cri"]
         self.directory.mkdir()
@@ -50,12 +50,15 @@ class Containerd:
         self.daemon = None
         # Every container of ctr has a share of the processor, where there is a controller or not.
         self.flags = [] if "cpu" in place.controllers() else ["--cpu-shares", "0"]
+        packaged = place.packaged("containerd.toml", self.runtime).split("version = 2\n")[-1]
+        if systemd:
+            packaged = packaged.replace("SystemdCgroup = false", "SystemdCgroup = true")
         (self.directory / "config.toml").write_text(
             CONF.format(
                 directory=self.directory,
                 socket=self.socket,
                 kind=self.runtime.kind,
-                packaged=place.packaged("containerd.toml", self.runtime).split("version = 2\n")[-1],
+                packaged=packaged,
                 pause=image.PAUSE,
                 poor="" if events.IN_GUEST else POOR,
                 disabled=", ".join(f'"{name}"' for name in disabled),
@@ -94,7 +97,12 @@ class Containerd:
         return ["run", *more, *own, image.NAME, name, *args]
 
     def run(self, *args, flags=(), name="box", **more):
-        return self(*self.words(name, *args, flags=flags, more=["--rm"]), **more)
+        words = self.words(name, *args, flags=flags, more=["--rm"])
+        result = self(*words, **more)
+        if result.code == 0 and not result.out:
+            # With runc too, ctr loses one output in some hundred of a program that ends at once.
+            result = self(*words, **more)
+        return result
 
     def sh(self, script, flags=()):
         """What a shell script in a container says, that is to end well."""
@@ -153,3 +161,14 @@ class Containerd:
         host.unmount_below(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.rmtree(f"/run/containerd/runc/{self.namespace}", ignore_errors=True)
+
+
+def make_kubelet(directory, binary, archive, systemd=False):
+    """containerd with kubelet's interface, `cri`, and a directory for `logs`."""
+    made = Containerd(directory, binary, KUBELET, systemd)
+    made.begin()
+    made.load(archive)
+    made.logs = made.directory / "logs"
+    made.logs.mkdir()
+    made.cri = cri.Cri(made.socket, made.runtime.kind)
+    return made

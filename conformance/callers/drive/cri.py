@@ -5,6 +5,7 @@ so that no generated code is needed.
 """
 
 import itertools
+import re
 
 from harness import events
 
@@ -140,15 +141,20 @@ class Cri:
                 return bool(decode(handler.get(2, [b""])[0]).get(number, [0])[0])
         return False
 
-    def sandbox(self, directory, options=None, **more):
+    @property
+    def version(self):
+        """That of containerd, as numbers."""
+        said = self.call("Version", {}, {})[3][0].decode()
+        return tuple(int(number) for number in re.findall(r"\d+", said)[:3])
+
+    def sandbox(self, directory, options=None, cgroup_parent=""):
         """Runs a pod; returns its id and its config. It has the host's network unless told."""
         context = {"namespace_options": {"network": NODE, **(options or {})}}
         number = next(self.serial)
         config = {
             "metadata": {"name": f"pod{number}", "uid": f"u{number}", "namespace": "tconf"},
             "log_directory": str(directory),
-            "linux": {"security_context": context},
-            **more,
+            "linux": {"cgroup_parent": cgroup_parent, "security_context": context},
         }
         message = {"config": config, "handler": self.handler}
         said = self.call("RunPodSandbox", message, {"config": (1, SANDBOX), "handler": 2})
@@ -162,9 +168,10 @@ class Cri:
             "image": {"image": image},
             "command": list(command),
             "log_path": f"c{number}.log",
-            "linux": {"security_context": {"namespace_options": {"network": NODE}, **(security or {})}},
             **more,
         }
+        context = {"namespace_options": {"network": NODE}, **(security or {})}
+        config["linux"] = {"security_context": context, **more.get("linux", {})}
         message = {"pod": pod[0], "config": config, "sandbox": pod[1]}
         fields = {"pod": 1, "config": (2, CONTAINER_CONFIG), "sandbox": (3, SANDBOX)}
         return self.call("CreateContainer", message, fields)[1][0].decode(), f"c{number}.log"
@@ -179,6 +186,12 @@ class Cri:
 
     def state(self, identity):
         return self.status(identity).get(3, [0])[0]
+
+    def usage(self, identity):
+        """The nanoseconds of processors that a container has used, by ContainerStats."""
+        stats = decode(self.call("ContainerStats", {"id": identity}, {"id": 1})[1][0])
+        used = decode(decode(stats[2][0]).get(2, [b""])[0]) if 2 in stats else {}
+        return used.get(1, [0])[0]
 
     def exec(self, identity, *command):
         """ExecSync: (exit code, output, errors)."""

@@ -28,19 +28,20 @@ class Docker:
         # The BuildKit in dockerd asks no configuration, and calls what is first in PATH as `runc`.
         (self.directory / "bin/runc").symlink_to(binary)
 
-    def begin(self):
-        """Starts the daemon; returns when it answers."""
+    def begin(self, by_flag=False):
+        """Starts the daemon, told of the runtime by its file or a flag; returns when it answers."""
         kind, here = self.runtime.kind, self.directory
         # runc is a name that dockerd has already.
         name = "tested" if kind == "runc" else kind
         packaged = json.loads(place.packaged("docker.json", self.runtime))
         packaged["runtimes"] = {name: packaged["runtimes"][kind]}
-        (here / "daemon.json").write_text(json.dumps(packaged))
+        (here / "daemon.json").write_text("{}" if by_flag else json.dumps(packaged))
         words = [DOCKERD, "--host", f"unix://{self.socket}", "--pidfile", here / "pid"]
         words += ["--data-root", here / "data", "--exec-root", here / "exec"]
         words += ["--config-file", here / "daemon.json", "--default-runtime", name]
         words += ["--exec-opt", f"native.cgroupdriver={self.cgroups}", "--oom-score-adjust", "0"]
         words += ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--live-restore"]
+        words += ["--add-runtime", f"{name}={self.runtime.binary}"] if by_flag else []
         path = f"{here}/bin:{ENVIRONMENT['PATH']}"
         with open(here / "log", "ab") as log:
             self.daemon = subprocess.Popen(

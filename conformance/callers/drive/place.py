@@ -135,6 +135,12 @@ def controllers():
     return (host.CGROUPS / "cgroup.subtree_control").read_text().split()
 
 
+def need_controller(name):
+    """Skips the test where containers cannot have a controller."""
+    if name not in controllers():
+        pytest.skip(f"no {name} controller in this cgroup2 tree")
+
+
 def cgroups_named(*patterns):
     """The cgroups of the machine, or of the suite's own tree, whose name matches one."""
     return [str(path) for pattern in patterns for path in host.CGROUPS.rglob(pattern)]
