@@ -1,8 +1,10 @@
 """dockerd with the runtime added to it by its daemon.json and made its default, and calls of docker."""
 
+import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -28,6 +30,12 @@ class Docker:
         # The BuildKit in dockerd asks no configuration, and calls what is first in PATH as `runc`.
         (self.directory / "bin/runc").symlink_to(binary)
 
+    @functools.cached_property
+    def is_old(self):
+        """Whether it is a docker before 25."""
+        said = subprocess.run([DOCKERD, "--version"], capture_output=True, text=True, check=True)
+        return int(re.search(r"\d+", said.stdout)[0]) < 25
+
     def begin(self, by_flag=False):
         """Starts the daemon, told of the runtime by its file or a flag; returns when it answers."""
         kind, here = self.runtime.kind, self.directory
@@ -39,7 +47,9 @@ class Docker:
         words = [DOCKERD, "--host", f"unix://{self.socket}", "--pidfile", here / "pid"]
         words += ["--data-root", here / "data", "--exec-root", here / "exec"]
         words += ["--config-file", here / "daemon.json", "--default-runtime", name]
-        words += ["--exec-opt", f"native.cgroupdriver={self.cgroups}", "--oom-score-adjust", "0"]
+        words += ["--exec-opt", f"native.cgroupdriver={self.cgroups}"]
+        # Those before 25 would lower their own score for the OOM killer, which root here may not.
+        words += ["--oom-score-adjust", "0"] if self.is_old else []
         words += ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--live-restore"]
         words += ["--add-runtime", f"{name}={self.runtime.binary}"] if by_flag else []
         path = f"{here}/bin:{ENVIRONMENT['PATH']}"
@@ -51,7 +61,11 @@ class Docker:
                 stderr=log,
                 env={**ENVIRONMENT, "PATH": path, "HOME": str(here / "home")},
             )
-        place.until(lambda: self("version").code == 0, "answer of dockerd", 6)
+        try:
+            place.until(lambda: self("version").code == 0, "answer of dockerd", 6)
+        except AssertionError:
+            place.show_end(here / "log")
+            raise
 
     def end(self):
         self.daemon.terminate()
