@@ -39,7 +39,7 @@ def make_place(target, is_file):
         open(target, "a", encoding="utf-8").close()
 
 
-def mount_one(rootfs, bundle, entry):
+def mount_one(rootfs, bundle, entry, own_cgroup=True):
     words = entry.get("options", [])
     kind, source = entry.get("type", "bind"), entry.get("source")
     flags = 0
@@ -58,6 +58,9 @@ def mount_one(rootfs, bundle, entry):
             kernel.mount(None, target, None, kernel.MS_BIND | kernel.MS_REMOUNT | flags)
         return
     make_place(target, False)
+    if kind == "cgroup" and not own_cgroup:
+        # The host's, and what cannot be mounted read-only without it goes without: CVE-2023-25809.
+        return kernel.mount("/sys/fs/cgroup", target, None, kernel.MS_BIND | kernel.MS_REC)
     kept = [name for name in os.listdir(target)] if "tmpcopyup" in words else []
     contents = {n: read(os.path.join(target, n)) for n in kept}
     data = ",".join(w for w in words if w not in FLAGS and w not in NOT_DATA)
@@ -102,6 +105,10 @@ def make_node(path, mode, number):
         os.chmod(path, mode & 0o7777)
     except FileExistsError:
         pass
+    except PermissionError:
+        # No device is made in a user namespace; the host's are as good.
+        open(path, "a", encoding="utf-8").close()
+        kernel.mount(f"/dev/{os.path.basename(path)}", path, None, kernel.MS_BIND)
 
 
 def mask(rootfs, paths):
@@ -145,8 +152,9 @@ def prepare(rootfs, bundle, config):
     """All that is done to the root filesystem before it becomes the root."""
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount(rootfs, rootfs, None, kernel.MS_BIND | kernel.MS_REC)
+    namespaces = [entry["type"] for entry in config.get("linux", {}).get("namespaces", [])]
     for entry in config.get("mounts", []):
-        mount_one(rootfs, bundle, entry)
+        mount_one(rootfs, bundle, entry, "cgroup" in namespaces)
     make_devices(rootfs, config)
     process = config["process"]
     if config.get("hostname"):
