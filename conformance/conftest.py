@@ -49,7 +49,9 @@ def pytest_configure(config):
         enter = sandbox.stay if config.getoption("--on-machine") else sandbox.enter
         config.scratch = pathlib.Path(enter())
         if config.getoption("--attacks"):
-            attack.be_alone(config.scratch, runtime)
+            results = config.getoption("--results") or config.scratch
+            needed = [os.path.dirname(path) for path in (runtime, results)]
+            attack.be_alone(config.scratch, *needed)
             if kind_of(runtime) == "naive":
                 runtime = attack.install_naive(config.scratch)
     config.option.runtime = runtime

@@ -17,6 +17,30 @@ def test_a_profile_that_cannot_be_applied_is_refused(box):
     must_refuse(box.run(), "a profile on a machine without AppArmor")
 
 
+ATTRIBUTES = ["attr/exec", "attr/current", "attr/apparmor/exec", "attr/apparmor/current"]
+
+
+@pytest.mark.guest("AppArmor with a profile of the tests")
+@pytest.mark.attack("A-06", "CVE-2019-16884", "CVE-2025-62596")
+@pytest.mark.parametrize("linked", [False, True], ids=["files", "links"])
+def test_a_profile_is_not_written_into_files_of_an_image(box, canary, linked):
+    box.config["mounts"] = box.config["mounts"][1:]
+    box.bundle.mount("/outside", "bind", canary.path, ["bind"])
+    for name in (f"proc/{who}/{what}" for who in ("self", "thread-self", "1") for what in ATTRIBUTES):
+        place = box.rootfs / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if linked:
+            place.symlink_to("/outside/file")
+        else:
+            place.write_text("unconfined\n")
+    box.set("process.apparmorProfile", "tare-test")
+    box.args("/probe", "hold")
+    if box.create().code == 0 and box.start().code == 0:
+        label = pathlib.Path(f"/proc/{box.pid}/attr/apparmor/current").read_text("utf-8")
+        fired_if(not label.startswith("tare-test"), f"it runs as {label}")
+    assert canary.unchanged
+
+
 TTL = "net/ipv4/ip_default_ttl"
 
 

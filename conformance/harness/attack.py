@@ -56,12 +56,12 @@ def must_end(run):
         raise Fired(str(hung)) from None
 
 
-def be_alone(scratch, runtime):
+def be_alone(scratch, *needed):
     """Gives the session a network namespace and places for temporary files of its own, so that
     nobody else's work changes what is compared, and nothing that a naive runtime leaves is the
-    host's. What the session needs of them stays where it was."""
+    host's. The scratch directory and the directories that are `needed` stay where they were."""
     sandbox.must(LIBC.unshare(CLONE_NEWNET), "unshare the network namespace")
-    kept = [str(scratch), str(TOP), os.path.dirname(runtime)]
+    kept = [str(scratch), str(TOP), *(os.path.abspath(path) for path in needed)]
     stage = f"{scratch}/stage"
     os.mkdir(stage)
     for place in TEMPORARY:
