@@ -35,4 +35,14 @@ def replays_are_in_the_table(tree):
             yield Finding(path, line, f"{cve} is not in the row {number} of {TABLE}")
 
 
-CHECKS = [replays_are_in_the_table]
+def rows_are_replayed(tree):
+    """every attack in the table of SECURITY.md has a replay"""
+    replayed = {number for _, _, number, _ in replays(tree)}
+    text = tree.text(TABLE) if TABLE in tree.files else ""
+    for match in ROW.finditer(text):
+        if match[1] not in replayed:
+            line = text.count("\n", 0, match.start()) + 1
+            yield Finding(TABLE, line, f"{match[1]} is replayed nowhere")
+
+
+CHECKS = [replays_are_in_the_table, rows_are_replayed]

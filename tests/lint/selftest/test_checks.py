@@ -20,6 +20,7 @@ BAD = [
     (attacks.replays_are_in_the_table, {"conformance/a.py": REPLAY}, "A-99 is not in SECURITY.md"),
     (attacks.replays_are_in_the_table, {"conformance/a.py": REPLAY,
                                         "SECURITY.md": TABLE_ROW.replace("2099", "2098")}, "CVE-2099-12345 is not"),
+    (attacks.rows_are_replayed, {"SECURITY.md": "\n" + TABLE_ROW}, "SECURITY.md:2: A-99 is replayed nowhere"),
     (rooms.include_direction, {"src/sys/fd.cpp": '#include "spec/reader.hpp"\n'}, "sys may not include"),
     (rooms.include_direction, {"src/features/a.cpp": '#include "stages/init.hpp"\n'}, "features may not"),
     (rooms.include_direction, {"src/spec/reader.cpp": '#include "sys/fd.hpp"\n'}, "the reader knows"),
@@ -86,6 +87,7 @@ BAD = [
 
 GOOD = [
     (attacks.replays_are_in_the_table, {"conformance/a.py": REPLAY, "SECURITY.md": TABLE_ROW}),
+    (attacks.rows_are_replayed, {"conformance/a.py": REPLAY, "SECURITY.md": TABLE_ROW}),
     (rooms.include_direction, {"src/stages/a.cpp": '#include "features/all.hpp"\n#include "tare/error.hpp"\n',
                                "src/main.cpp": '#include "cli/cli.hpp"\n'}),
     (rooms.include_cycles, {"src/sys/a.hpp": '#include "sys/b.hpp"\n', "src/sys/b.hpp": "\n",
