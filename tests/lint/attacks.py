@@ -20,7 +20,7 @@ def replays(tree):
     """(file, line, number, CVEs) of each marker of a replay."""
     for path in tree.below("conformance", suffixes=(".py",)):
         text = tree.text(path)
-        for match in re.finditer(r'\(\s*"A-\d\d"(?:,\s*"CVE-[\d-]+")*', text):
+        for match in re.finditer(r'"A-\d\d"(?:,\s*"CVE-[\d-]+")*', text):
             line = text.count("\n", 0, match.start()) + 1
             yield path, line, NUMBER.search(match.group(0))[1], set(CVE.findall(match.group(0)))
 
