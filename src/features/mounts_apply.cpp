@@ -167,7 +167,7 @@ sys::Fd attach_filesystem(const Mount& mount, const sys::Root& root) {
   put_on(*target, filesystem);
   if (!mount.label.empty()) {
     // What a mount is held by is an O_PATH descriptor, of which nothing can be changed.
-    const sys::Fd top = sys::reopen(filesystem, O_RDONLY | O_DIRECTORY);
+    const sys::Fd top = sys::open_at(filesystem, ".", O_RDONLY | O_DIRECTORY);
     sys::set_extended_attribute(top, "security.selinux", mount.label);
   }
   return filesystem;
