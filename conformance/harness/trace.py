@@ -109,12 +109,13 @@ class Halt:
             except events.Missing:
                 return False  # strace ended with the last of them
             match = re.match(r"(?:\[pid )?(\d+)\]? +--- stopped by SIGSTOP", line)
-            if not match:
+            pid = match and stopped_process(match[1])
+            if not pid:
                 continue
-            if self.wanted(int(match[1])):
-                self.pid = int(match[1])
+            if self.wanted(pid):
+                self.pid = pid
                 return True
-            os.kill(int(match[1]), signal.SIGCONT)
+            os.kill(pid, signal.SIGCONT)
 
     def go_on(self):
         """Lets all go on, and returns how the runtime's call ended."""
@@ -141,6 +142,16 @@ def status_of(pid):
     """What /proc/PID/status says, as one text."""
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def stopped_process(thread):
+    """The process of a thread that strace has told of, if it stands still: each thread of a process
+    is told of, and what was told of one may be over when the next is heard of."""
+    try:
+        status = status_of(thread)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(re.search(r"Tgid:\s(\d+)", status)[1]) if re.search(r"State:\s[tT]", status) else None
 
 
 def pid_within(pid):
