@@ -19,13 +19,13 @@ using namespaces::Type;
 constexpr std::string_view kSys = "/sys";
 constexpr std::string_view kDev = "/dev";
 
-Entry read_entry(const spec::Reader& item) {
+Entry read_entry(const spec::Reader& item, const std::string& pointer) {
   const spec::Reader destination = item.at("destination");
   Entry entry{.destination = destination.string(),
               .type = item.string_or("type", ""),
               .source = item.string_or("source", ""),
               .options = mount_options::parse(item),
-              .pointer = item.pointer()};
+              .pointer = pointer};
   if (entry.destination.empty()) throw destination.error("must not be empty");
   return entry;
 }
@@ -262,7 +262,11 @@ Spec read(const spec::Reader& top) {
 
 Spec read_list(const spec::Reader& list) {
   Spec spec;
-  for (const spec::Reader& item : list.items()) spec.entries.push_back(read_entry(item));
+  // Found by a walk through the whole document, so once for all.
+  const std::string pointer = list.pointer();
+  for (const spec::Reader& item : list.items()) {
+    spec.entries.push_back(read_entry(item, fmt::format("{}/{}", pointer, spec.entries.size())));
+  }
   return spec;
 }
 
