@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness import host
+from harness import host, trace
 
 FIRST, SIZE = 100000, 65536
 RUNS_ON = "1.8 goes on without it"
@@ -241,3 +241,28 @@ def test_an_option_that_is_too_long_is_named(box):
     box.bundle.mount("/m", "tmpfs", "tmpfs", ["size=" + "1" * 300])
     said = box.create().fails().said
     assert 'option "size" has 300 bytes' in said and "/m" in said
+
+
+# What a start costs on a host with many mounts
+
+
+def births(box, hooked=False):
+    """The clone3 and setns of a run: a copy of the host's mounts is what CLONE_NEWNS asks clone3 for."""
+    if hooked:
+        box.set("hooks", {"createContainer": [{"path": "/bin/true"}]})
+    words = ("run", "--bundle", box.bundle.path, box.id)
+    calls = trace.record(box, *words, calls="clone3,setns")[1]
+    made = [call for call in calls if call.name == "setns" or "CLONE_NEWPID" in call.text]
+    return [(call.name, "CLONE_NEWNS" in call.text) for call in made]
+
+
+@pytest.mark.tare("a property of its design")
+@pytest.mark.guest("Linux 7.0 can make a mount namespace that is not a copy")
+def test_no_mount_of_the_host_is_copied_for_a_container(box):
+    assert births(box) == [("clone3", False), ("setns", True)]
+
+
+@pytest.mark.tare("a property of its design")
+@pytest.mark.skipif(not trace.STRACE, reason="no strace to look on with")
+def test_a_hook_of_the_container_finds_the_mounts_of_the_host(box):
+    assert births(box, hooked=True) == [("clone3", True)]

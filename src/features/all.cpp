@@ -165,6 +165,22 @@ void add_from_caller(Spec& spec, const Host& host, const PlanOptions& options) {
       spec.mounts, spec.process.environment);
 }
 
+namespace {
+
+// A hook that enters the container's mount namespace, or runs in it, expects the host's files there
+// (config.md, "Hooks"); --no-pivot moves the host's root aside. In a user namespace a new procfs
+// needs one that is in sight already (fs/namespace.c, mount_too_revealing).
+bool needs_no_host_mounts(const Plan& plan, const Host& host) {
+  using namespaces::Type;
+  const hooks::Plan& hooks = plan.hooks;
+  return plan.namespaces.creates(Type::mount) && !plan.namespaces.has(Type::user) &&
+         !host.rootless && !plan.rootfs.no_pivot && hooks.prestart.empty() &&
+         hooks.create_runtime.empty() && hooks.create_container.empty() &&
+         !mounts::names_paths(plan.mounts);
+}
+
+}  // namespace
+
 Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
   Plan plan;
   plan.namespaces = namespaces::plan(spec.namespaces, host);
@@ -208,6 +224,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                                .scheduler = scheduler_context(spec)});
   plan.handler = handler::plan(spec.handler, plan.process.environment.arguments);
   plan.sources_by_init = host.rootless;
+  plan.rootfs.apart = needs_no_host_mounts(plan, host);
   check_mount_namespace(plan);
   return plan;
 }

@@ -292,6 +292,14 @@ void explain(const Plan& plan, Explain& out) {
   }
 }
 
+bool names_paths(const Plan& plan) {
+  constexpr std::string_view kWithout[] = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2"};
+  return std::any_of(plan.mounts.begin(), plan.mounts.end(), [&](const Mount& mount) {
+    return mount.kind == Kind::filesystem &&
+           std::find(std::begin(kWithout), std::end(kWithout), mount.type) == std::end(kWithout);
+  });
+}
+
 bool binds_dev(const Plan& plan) {
   const auto last = std::find_if(plan.mounts.rbegin(), plan.mounts.rend(), [](const Mount& mount) {
     return mount.destination == kDev && mount.kind != Kind::remount;

@@ -130,6 +130,10 @@ void finish_in_init(const Made& made);
 /// One line for each mount, in order, with the reason where it is not what the config says.
 void explain(const Plan& plan, Explain& out);
 
+/// Whether a filesystem is mounted by init that may name a path of the host as its source or in an
+/// option: overlay's layers, a block device.
+bool names_paths(const Plan& plan);
+
 /// True when the host's own tree, or a part of it, is what the container has as /dev: nothing may
 /// then be made or removed there.
 bool binds_dev(const Plan& plan);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
+#include "sys/process.hpp"
 
 namespace tare::rootfs {
 namespace {
@@ -107,6 +109,20 @@ Error invalid(const std::string& text) {
   return error;
 }
 
+// Gives whether this process is in the namespace now. Without CAP_SYS_CHROOT it may not join one,
+// and is in a copy of the host's then.
+bool enter_apart(const sys::Fd& apart) {
+  if (!apart) return false;
+  try {
+    sys::join_namespaces(apart, CLONE_NEWNS);
+    return true;
+  } catch (const Error& error) {
+    if (error.errno_value() != EPERM) throw;
+    sys::unshare(CLONE_NEWNS);
+    return false;
+  }
+}
+
 // The kernel's first root is mounted on nothing, so there is no place for it to go (pivot_root(2),
 // EINVAL): what starts containers from an initramfs has to say so.
 void pivot() {
@@ -175,14 +191,19 @@ sys::Fd open_source(const Plan& plan) {
   return tree;
 }
 
-sys::Root attach_in_init(const Plan& plan, sys::Fd tree) {
+sys::Fd find_namespace(const Plan& plan, sys::FdRef tree) {
+  return plan.apart ? sys::find_namespace_of(tree) : sys::Fd();
+}
+
+sys::Root attach_in_init(const Plan& plan, sys::Fd tree, sys::Fd apart) {
+  const bool is_apart = enter_apart(apart);
   // The host's mounts leave this namespace again with pivot_root; until then nothing that is done
   // here may travel to the host, and what it unmounts must not stay busy here (hence slave, not
   // private).
   const sys::Fd top = sys::open_at(sys::FdRef::cwd(), "/", O_PATH | O_DIRECTORY);
   sys::set_attributes(top, {.propagation = MS_SLAVE}, true);
-  const sys::Fd target =
-      sys::open_at(sys::FdRef::cwd(), plan.path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  const sys::Fd target = sys::open_at(sys::FdRef::cwd(), is_apart ? "/" : plan.path,
+                                      O_PATH | O_DIRECTORY | O_NOFOLLOW);
   sys::attach(tree, target);
   return sys::Root(std::move(tree));
 }

@@ -33,6 +33,9 @@ struct Plan {
   /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, with MS_REC where all below is meant too,
   /// for the container's root; 0 where the config does not say.
   std::uint64_t propagation = 0;
+  /// Nothing of set-up looks for a path of the host in init's mount namespace, so it need not begin
+  /// as a copy of the host's. Decided by make_plan.
+  bool apart = false;
   bool operator==(const Plan&) const = default;
 };
 
@@ -49,10 +52,14 @@ std::uint64_t clone_propagation(const Plan& plan) noexcept;
 /// A detached clone of the rootfs and everything mounted below it; in the parent or, rootless, in
 /// init. Throws Error(spec) "invalid rootfs: …" for what is no directory, and Error(system).
 sys::Fd open_source(const Plan& plan);
+/// A mount namespace for init to begin in with one mount and not with as many as the host has,
+/// where the Plan allows it and the kernel can make one; empty otherwise. `tree` is what
+/// open_source gave.
+sys::Fd find_namespace(const Plan& plan, sys::FdRef tree);
 /// Takes the mount namespace out of the host's propagation and attaches the clone over the rootfs
-/// path. Runs while host paths are still reachable for init. Gives the container's root.
-/// Throws Error(system).
-sys::Root attach_in_init(const Plan& plan, sys::Fd tree);
+/// path, or, after having joined `apart`, over the one mount that is there. Runs while host paths
+/// are still reachable for init. Gives the container's root. Throws Error(system).
+sys::Root attach_in_init(const Plan& plan, sys::Fd tree, sys::Fd apart = sys::Fd());
 /// Makes it the root, detaches everything else, and sets its propagation. Afterwards "/" is the
 /// container's. Throws Error(system).
 void enter_in_init(const Plan& plan, const sys::Root& root);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "stages/birth.hpp"
@@ -61,6 +62,7 @@ sys::Child spawn_init(Made& made, InitTools& tools, sys::Fd& cgroup) {
   sys::CloneRequest request{.namespaces =
                                 time_offsets::made_at_birth(plan.time_offsets, plan.namespaces)};
   if (cgroup) request.cgroup = cgroup.ref();
+  if (tools.mount_namespace) request.namespaces &= ~std::uint64_t{CLONE_NEWNS};
   const bool in_scope = plan.cgroup_systemd.enabled();
   if (!plan.namespaces.needs_joiner() && !in_scope) {
     return sys::spawn(request, body);

@@ -28,7 +28,8 @@ void become_root_of_user_namespace(const Plan& plan) {
 
 sys::Root attach_root(const Plan& plan, InitTools& tools) {
   if (plan.namespaces.has(Type::mount)) {
-    return rootfs::attach_in_init(plan.rootfs, std::move(tools.rootfs));
+    return rootfs::attach_in_init(plan.rootfs, std::move(tools.rootfs),
+                                  std::move(tools.mount_namespace));
   }
   return sys::Root(sys::open_at(sys::FdRef::cwd(), plan.rootfs.path, O_PATH | O_DIRECTORY));
 }
@@ -117,6 +118,7 @@ void set_up(const Plan& plan, InitTools& tools) {
 void open_sources(const Plan& plan, InitTools& tools) {
   if (!plan.namespaces.has(Type::mount)) return;
   tools.rootfs = rootfs::open_source(plan.rootfs);
+  tools.mount_namespace = rootfs::find_namespace(plan.rootfs, tools.rootfs);
   tools.mount_sources = mounts::open_sources(plan.mounts);
   tools.device_sources = devices::open_sources(plan.devices);
   tools.null_device = masked_paths::open_source(plan.masked_paths);

@@ -17,6 +17,7 @@ struct InitTools {
   PayloadTools payload;
   std::vector<namespaces::Target> join{};  ///< joined by init itself; empty where a joiner did
   sys::Fd rootfs{};                        ///< a detached clone of the rootfs
+  sys::Fd mount_namespace{};  ///< for init to join; empty where it is born in one of its own
   mounts::Sources mount_sources{};
   std::vector<sys::Fd> device_sources{};
   sys::Fd null_device{};

@@ -23,7 +23,8 @@ int umount2(const char* target, int flags) noexcept;
 namespace tare::sys {
 namespace {
 
-constexpr int kDetach = 2;  // MNT_DETACH of sys/mount.h
+constexpr unsigned kOpenTreeNamespace = 1U << 1U;  // OPEN_TREE_NAMESPACE, Linux 7.0
+constexpr int kDetach = 2;                         // MNT_DETACH of sys/mount.h
 
 constexpr std::array kAttributeNames{
     FlagName{MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"},
@@ -60,6 +61,11 @@ Fd clone_tree(FdRef dir, const std::string& path, bool recursive) {
   const long fd = ::syscall(SYS_open_tree, dir.number(), path.c_str(), flags);
   if (fd < 0) raise(errno, "open_tree {}", path.empty() ? describe(dir) : path);
   return Fd(static_cast<int>(fd));
+}
+
+Fd find_namespace_of(FdRef mount) {
+  constexpr unsigned kFlags = kOpenTreeNamespace | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+  return Fd(static_cast<int>(::syscall(SYS_open_tree, mount.number(), "", kFlags)));
 }
 
 void set_attributes(FdRef mount, const MountAttributes& attributes, bool recursive) {

@@ -17,6 +17,10 @@ namespace tare::sys {
 /// of every mount below it as well. An empty path means `dir` itself. Throws Error(system).
 Fd clone_tree(FdRef dir, const std::string& path, bool recursive);
 
+/// A mount namespace that holds a copy of `mount` alone, without what is mounted below it, for
+/// setns(2); empty where the kernel cannot make one (before Linux 7.0, or it is not ours to make).
+Fd find_namespace_of(FdRef mount);
+
 /// What to change on a mount; bits are MOUNT_ATTR_* of linux/mount.h.
 struct MountAttributes {
   std::uint64_t set = 0;

@@ -218,6 +218,28 @@ TEST_CASE("an annotation without a name or with another value than a text is ref
   CHECK(read(config).annotations.empty());
 }
 
+TEST_CASE("init begins without the host's mounts where nothing looks for them", "[all]") {
+  const auto apart = [](const json& config, const PlanOptions& options = {}) {
+    return plan(config, options).rootfs.apart;
+  };
+  CHECK(apart(whole_config()));
+  CHECK_FALSE(apart(whole_config(), {.no_pivot = true}));
+  CHECK_FALSE(make_plan(read(whole_config()), {.rootless = true}, {}).rootfs.apart);
+  for (const char* stage : {"prestart", "createRuntime", "createContainer"}) {
+    json config = whole_config();
+    config["hooks"][stage] = {{{"path", "/bin/true"}}};
+    CHECK_FALSE(apart(config));
+  }
+  json config = whole_config();
+  config["hooks"]["startContainer"] = {{{"path", "/bin/true"}}};
+  CHECK(apart(config));
+  config["mounts"].push_back({{"destination", "/o"},
+                              {"type", "overlay"},
+                              {"source", "o"},
+                              {"options", {"lowerdir=/a:/b"}}});
+  CHECK_FALSE(apart(config));
+}
+
 TEST_CASE("what changes mounts is refused where the mounts are the host's", "[all]") {
   json config = whole_config();
   config["linux"]["namespaces"] = json::parse(R"([{"type": "pid"}, {"type": "network"},
