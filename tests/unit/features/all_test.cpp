@@ -224,7 +224,9 @@ TEST_CASE("init begins without the host's mounts where nothing looks for them", 
   };
   CHECK(apart(whole_config()));
   CHECK_FALSE(apart(whole_config(), {.no_pivot = true}));
-  CHECK_FALSE(make_plan(read(whole_config()), {.rootless = true}, {}).rootfs.apart);
+  Host rootless = host_with_everything();
+  rootless.rootless = true;
+  CHECK_FALSE(make_plan(read(whole_config()), rootless, {}).rootfs.apart);
   for (const char* stage : {"prestart", "createRuntime", "createContainer"}) {
     json config = whole_config();
     config["hooks"][stage] = {{{"path", "/bin/true"}}};
