@@ -87,6 +87,15 @@ def test_a_paused_container_can_be_saved(saved, echoes):
     assert saved.restore().says("two") == "2 two"
 
 
+@pytest.mark.tare("its own flag")
+def test_the_steps_of_a_restore_are_timed(saved, echoes):
+    begin(saved, echoes())
+    saved.checkpoint().check()
+    saved.restore("--timings", saved.path("steps.txt"))
+    rows = saved.path("steps.txt").read_text().splitlines()[1:]
+    assert {"claim", "start criu", "restore by criu"} <= {row.split(maxsplit=3)[3] for row in rows}
+
+
 def test_exec_finds_the_restored_container(saved, echoes):
     begin(saved, echoes())
     saved.checkpoint().check()

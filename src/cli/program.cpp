@@ -83,6 +83,9 @@ int Program::run_command(const Arguments& globals) {
 // Before any file of ours is open. Sealing executes the program again, and it comes here a second
 // time.
 void Program::prepare(const Arguments& arguments) {
+  if (const int timings = timings_descriptor(arguments); timings != 0) {
+    sys::require_open(timings, 1);
+  }
   if (command_->makes == Makes::nothing) {
     // What start, delete and ps execute on the host gets nothing that an engine forgot to close.
     sys::close_on_exec_from(kFirstInherited);
@@ -92,9 +95,6 @@ void Program::prepare(const Arguments& arguments) {
   const int listening = listen_descriptors();
   sys::require_open(kFirstInherited, listening);
   sys::hold_gaps(kFirstInherited + listening, preserved - listening);
-  if (const int timings = timings_descriptor(arguments); timings != 0) {
-    sys::require_open(timings, 1);
-  }
   // First: sealing is an execve itself, and what is named as /dev/fd/N (a shell's `<(...)`) must be
   // open after it.
   sys::seal_own_image(raw_);

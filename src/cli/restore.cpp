@@ -9,7 +9,7 @@
 namespace tare::cli {
 namespace {
 
-constexpr std::array<Flag, 22> kFlags{{
+constexpr std::array<Flag, 23> kFlags{{
     kBundleFlag,
     {.name = "detach", .letter = 'd', .help = "return once the container runs"},
     {.name = "no-subreaper", .help = "do not become the reaper of the container's orphans"},
@@ -37,6 +37,7 @@ constexpr std::array<Flag, 22> kFlags{{
      .help = "the context that mounts get in place of the one they had"},
     kNoPivotFlag,
     kNoNewKeyringFlag,
+    kTimingsFlag,
     {.name = "parent-path",
      .takes = Takes::text,
      .value = "PATH",

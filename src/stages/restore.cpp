@@ -26,6 +26,7 @@
 #include "stages/images.hpp"
 #include "stages/lifecycle.hpp"
 #include "stages/protocol.hpp"
+#include "stages/timings.hpp"
 #include "state/record.hpp"
 #include "state/store.hpp"
 #include "sys/file.hpp"
@@ -110,7 +111,8 @@ struct Restored {
   Record record{};
   sys::Child init{};
   std::optional<sys::Fd> console{};  ///< the pty's master, where this process is to attend it
-  Undo undo{};                       ///< last, so that it runs while the rest is there
+  Timings timings;
+  Undo undo{};  ///< last, so that it runs while the rest is there
 };
 
 // One restore, from the claim on.
@@ -121,6 +123,8 @@ class Restoration {
       : request_(request), restored_(restored), sources_(sources), store_(store) {}
 
   void carry_out() {
+    Steps& steps = restored_.timings.steps;
+    steps.begin("mount points and cgroup");
     make_mount_points(plan());
     // Last of all: what criu has made and then killed is ours to reap.
     restored_.undo.add([] { sys::reap_ended(0); });
@@ -130,16 +134,21 @@ class Restoration {
       if (!cgroup_) restored_.record.cgroup_directory.clear();
     }
     make_resctrl_group(plan(), restored_.record, restored_.undo);
+    steps.begin("seccomp filter");
     write_filter();
     // Before criu exists: it is gone by the time that this is undone.
     restored_.undo.add([&init = restored_.init] { end(init); });
+    steps.begin("open sources");
     const CriuRoot root = open_root();
+    steps.begin("start criu");
     const std::unique_ptr<criu::Worker> worker = start(root);
     worker->require_version();
     if (request_.image.lazy_pages && !worker->features().lazy_pages) {
       throw Error(ErrorKind::unsupported, "criu is missing features: LazyPages");
     }
+    steps.begin("restore by criu");
     run(*worker, root);
+    steps.begin("hand over");
     hand_over_process(restored_.init, request_.create.pid_file, request_.create.pidfd_socket,
                       restored_.undo);
   }
@@ -335,15 +344,20 @@ class Restoration {
 };
 
 std::unique_ptr<Restored> restore_container(const RestoreRequest& request) {
+  Timings timings(request.create.timings);
+  timings.steps.begin("read and plan");
   Bundle bundle = load_bundle(request.create);
   check_console(bundle.plan.process.terminal.enabled, !request.create.console_socket.empty(),
                 request.detach);
   const Sources sources = open_sources(request, bundle.plan);
   const Record record = record_of(request.create, bundle);
+  timings.steps.begin("claim");
   const state::Store store(request.create.global);
   prepare_own_process();
-  auto restored = std::make_unique<Restored>(Restored{
-      .directory = store.claim(request.create.id), .bundle = std::move(bundle), .record = record});
+  auto restored = std::make_unique<Restored>(Restored{.directory = store.claim(request.create.id),
+                                                      .bundle = std::move(bundle),
+                                                      .record = record,
+                                                      .timings = std::move(timings)});
   restored->undo.add([directory = &restored->directory] { directory->remove(); });
   restored->directory.write_intent(intent_of(request.create, restored->bundle, record));
   Restoration(request, *restored, sources, store).carry_out();
@@ -359,6 +373,7 @@ struct Running {
 
 Running restore_now(const RestoreRequest& request) {
   const std::unique_ptr<Restored> restored = restore_container(request);
+  restored->timings.write();
   restored->undo.commit();
   return {std::move(restored->init), std::move(restored->console), restored->record};
 }
