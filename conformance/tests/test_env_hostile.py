@@ -214,6 +214,7 @@ def test_a_container_that_waits_to_be_started_holds_nothing_of_the_caller(box, j
 
 # A descriptor that leads out of the container, as a working directory.
 A_13 = pytest.mark.attack("A-13", "CVE-2024-21626")
+HANDS_ON = pytest.mark.peer(crun="1.8 closes what its caller has open when the program begins")
 WAYS = [
     *(f"/proc/self/fd/{n}" for n in (*range(3, 23), *range(200, 212))),
     *(f"/proc/self/fd/{n}/../.." for n in (7, 200, 203)),
@@ -241,6 +242,7 @@ true"""
 
 
 @A_13
+@HANDS_ON
 @pytest.mark.row("process.cwd")
 @in_three
 def test_a_working_directory_by_a_descriptor_does_not_lead_out(box, junk, ways):
@@ -254,6 +256,7 @@ def test_a_working_directory_by_a_descriptor_does_not_lead_out(box, junk, ways):
 
 
 @A_13
+@HANDS_ON
 @pytest.mark.row("process.cwd")
 @in_three
 def test_a_working_directory_of_an_exec_by_a_descriptor_does_not_lead_out(box, junk, ways):
@@ -266,6 +269,7 @@ def test_a_working_directory_of_an_exec_by_a_descriptor_does_not_lead_out(box, j
 
 
 @A_13
+@HANDS_ON
 @pytest.mark.row("process.args")
 @pytest.mark.parametrize("command", ["run", "exec"])
 def test_a_program_by_a_descriptor_is_not_one_of_the_host(box, junk, command):

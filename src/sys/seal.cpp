@@ -33,8 +33,8 @@
 //                                              ioctl on the descriptor that /proc/PID/exe gives
 //   detached read-only clone            0.09   holds: it is attached nowhere, so it can be neither
 //                                              remounted, nor changed, nor cloned
-//   overlay of the binary's directory   0.20   runc's way; needs the rights that the clone needs, so
-//                                              there is nowhere that it would be the next best
+//   overlay of the binary's directory   0.20   runc's way; needs the rights that the clone needs,
+//                                              so there is nowhere that it is the next best
 //   sealed memfd                        1.54   holds; needs no privilege, but copies the program,
 //                                              and the copy counts against the caller's memory
 namespace tare::sys {
