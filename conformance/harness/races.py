@@ -60,11 +60,15 @@ class Race:
         tool = box.template.tool("stepper")
         names = (self.payload, self.one, self.other)
         box.runtime.wrapper = (tool, report, *stepping, self.hint, *names)
+        report.unlink(missing_ok=True)
         self.reset()
         try:
-            self.judge(self.attempt())
+            result = self.attempt()
         finally:
             box.runtime.wrapper = ()
+        # Without its report the stepper itself has failed, which is no refusal of the runtime.
+        assert report.exists(), f"the stepper has failed: {result}"
+        self.judge(result)
         return int(report.read_text())
 
     def judge(self, result):

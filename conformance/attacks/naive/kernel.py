@@ -62,7 +62,7 @@ def setns(path):
 
 
 def pivot_root(new, old):
-    must(LIBC.syscall(155, encoded(new), encoded(old)), f"pivot_root {new}")  # x86-64's number
+    must(LIBC.pivot_root(encoded(new), encoded(old)), f"pivot_root {new}")
 
 
 def prctl(*args):
