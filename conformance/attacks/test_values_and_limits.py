@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from harness import Canary, contained, fired_if, host, making_node, opening, run_calls, trace
+from harness.calls import words
 from harness.terminal import Pty
 
 
@@ -44,12 +45,21 @@ def test_a_long_value_takes_no_namespace_away(box, where):
     contained(result, separate)
 
 
-KMSG, FUSE, RANDOM, DISK = (1, 11), (10, 229), (10, 183), (8, 0)
+KMSG, FUSE, RANDOM, LOOPS, TUN = (1, 11), (10, 229), (10, 183), (10, 237), (10, 200)
+DEVICES = (KMSG, FUSE, RANDOM, LOOPS, TUN)  # a machine may lack some, and is free to open none
 RULES = {
     "none": None,
     "an empty list": [],
     "one that allows": [{"allow": True, "type": "c", "major": 1, "minor": 3, "access": "r"}],
 }
+
+
+def making_and_opening():
+    calls = []
+    for number, device in enumerate(DEVICES):
+        path = f"/node{number}"
+        calls += [making_node(path, stat.S_IFCHR | 0o666, os.makedev(*device)), opening(path)]
+    return calls
 
 
 @pytest.mark.attack("A-10")
@@ -59,13 +69,21 @@ def test_a_device_that_no_rule_allows_is_not_opened(box, rules):
         box.config["process"]["capabilities"][which] += ["CAP_MKNOD", "CAP_DAC_OVERRIDE"]
     if RULES[rules] is not None:
         box.set("linux.resources.devices", RULES[rules])
-    opens = {}
-    for numbers in (KMSG, FUSE, RANDOM, DISK):
-        kind = stat.S_IFBLK if numbers == DISK else stat.S_IFCHR
-        path = f"/node{numbers[0]}.{numbers[1]}"
-        calls = [making_node(path, kind | 0o666, os.makedev(*numbers)), opening(path)]
-        opens[numbers] = run_calls(box, *calls)[1]
-    fired_if("ok" in opens.values(), f"opened: {opens}")
+    opens = run_calls(box, *making_and_opening())[1::2]
+    fired_if("ok" in opens, f"opened: {opens}")
+
+
+@pytest.mark.attack("A-10")
+def test_no_device_is_opened_in_a_cgroup_of_the_containers_own_either(box):
+    for which in ("bounding", "effective", "permitted"):
+        box.config["process"]["capabilities"][which] += ["CAP_MKNOD", "CAP_DAC_OVERRIDE"]
+    box.bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev"])
+    box.sh(
+        "mkdir /sys/fs/cgroup/inner && echo 0 > /sys/fs/cgroup/inner/cgroup.procs\n"
+        f"/act {' '.join(words(making_and_opening()))}"
+    )
+    opens = box.run().out.split()[1::2]
+    fired_if("ok" in opens, f"opened: {opens}")
 
 
 @pytest.mark.attack("A-12", "CVE-2023-25809")
