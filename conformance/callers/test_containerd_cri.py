@@ -136,6 +136,16 @@ def test_a_volume_may_be_read_only_in_all_its_depth(kubelet, said, shared):
     assert said("touch /data/below/x 2>&1 | grep -c Read-only", mounts=[mount]) == "1\n"
 
 
+def test_a_pod_can_have_a_network_of_its_own(kubelet, containerd_cri):
+    options = {"network": cri.POD}
+    pod = kubelet.sandbox(containerd_cri.logs, options)
+    held, _ = kubelet.create(pod, image.NAME, ["/probe", "hold"], {"namespace_options": options})
+    kubelet.simple("StartContainer", held)
+    said = kubelet.exec(held, "/bin/sh", "-c", "ls /sys/class/net; readlink /proc/self/ns/net")[1]
+    devices, ours = said.split()
+    assert devices == "lo" and ours != os.readlink("/proc/self/ns/net")
+
+
 def test_a_pod_can_have_a_user_namespace(kubelet, containerd_cri):
     if not kubelet.can("user_namespaces"):
         pytest.skip("this containerd has no user namespaces")

@@ -26,6 +26,9 @@ address = "{socket}.ttrpc"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{pause}"
 {poor}
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "{directory}/cni/bin"
+conf_dir = "{directory}/cni/net.d"
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "overlayfs"
 default_runtime_name = "{kind}"
@@ -35,6 +38,18 @@ default_runtime_name = "{kind}"
 
 # Root here may not lower its own score for the OOM killer, and the tree may have no controllers.
 POOR = "restrict_oom_score_adj = true\ndisable_cgroup = true"
+
+# A network of pods that is none, so that it takes no program of others: the namespace stays as it was
+# made, and an address is told that nobody has. The loopback device is asked for by containerd.
+CNI = """\
+#!/bin/sh
+case $CNI_COMMAND in
+  ADD) echo '{"cniVersion": "0.4.0", "interfaces": [{"name": "'$CNI_IFNAME'", "sandbox": "'$CNI_NETNS'"}],
+              "ips": [{"version": "4", "interface": 0, "address": "10.9.0.2/24"}]}' ;;
+  VERSION) echo '{"cniVersion": "0.4.0", "supportedVersions": ["0.3.1", "0.4.0", "1.0.0"]}' ;;
+esac
+"""
+CNI_CONF = '{"cniVersion": "0.4.0", "name": "none", "plugins": [{"type": "nothing"}]}'
 
 
 class Containerd:
@@ -64,6 +79,18 @@ class Containerd:
                 disabled=", ".join(f'"{name}"' for name in disabled),
             )
         )
+
+        self.write_network()
+
+    def write_network(self):
+        """The files that containerd makes the network of a pod with."""
+        programs, confs = self.directory / "cni/bin", self.directory / "cni/net.d"
+        programs.mkdir(parents=True)
+        confs.mkdir()
+        for name in ("nothing", "loopback"):
+            (programs / name).write_text(CNI)
+            (programs / name).chmod(0o755)
+        (confs / "10-none.conflist").write_text(CNI_CONF)
 
     def begin(self):
         """Starts the daemon; returns when it answers."""
