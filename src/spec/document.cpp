@@ -1,5 +1,5 @@
-// Speed counts here as nowhere else: a Docker config is 12 KiB, and reading it was a fifth of what the
-// runtime's own code takes for a start. The rest of the program is compiled for size.
+// Speed counts here as nowhere else: a Docker config is 12 KiB, and reading it was a fifth of what
+// the runtime's own code takes for a start. The rest of the program is compiled for size.
 #pragma GCC optimize("O2")
 
 #include <fmt/core.h>
