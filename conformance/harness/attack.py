@@ -1,5 +1,6 @@
 """Attacks: what it means that one has fired, and what of the host must be as before after each."""
 
+import atexit
 import hashlib
 import os
 import pathlib
@@ -74,6 +75,8 @@ def be_alone(scratch, *needed):
                 os.makedirs(within, exist_ok=True)
                 sandbox.mount(path, within, None, MS_BIND)
         sandbox.mount(stage, place, None, MS_MOVE)
+        # Before the scratch directory is removed, whose place is the host's.
+        atexit.register(LIBC.umount2, os.fsencode(place), host.MNT_DETACH)
     os.rmdir(stage)
 
 
