@@ -178,7 +178,9 @@ def test_metrics_are_of_its_cgroup(held):
 def test_a_memory_limit_is_the_cgroup_s(containerd):
     place.need_controller("memory")
     flags = ["--memory-limit", str(64 << 20)]
-    assert containerd.sh("cat /sys/fs/cgroup/memory.max", flags) == f"{64 << 20}\n"
+    containerd.hold(flags=flags)
+    limit = host.CGROUPS / containerd.namespace / "held/memory.max"
+    assert limit.read_text() == f"{64 << 20}\n"
 
 
 def test_a_user_namespace_has_the_ids_that_are_told(containerd):
