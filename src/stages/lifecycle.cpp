@@ -42,6 +42,19 @@ std::optional<sys::Fd> find_init_of_this_boot(const Record& record) {
                                                 .start_time = record.init.start_time});
 }
 
+Status observe_in_this_boot(const state::ContainerDirectory& directory, const Record& record) {
+  if (!find_init_of_this_boot(record)) return Status::stopped;
+  if (is_paused(record)) return Status::paused;
+  return start_gate::is_closed(directory.fd()) ? Status::created : Status::running;
+}
+
+State look(const state::ContainerDirectory& directory, const std::string& boot_id) {
+  Record record = read_record(directory);
+  const Status status =
+      record.boot_id == boot_id ? observe_in_this_boot(directory, record) : Status::stopped;
+  return {.record = std::move(record), .status = status};
+}
+
 void kill_and_await(const std::optional<Record>& record, const std::string& cgroup_directory) {
   const std::optional<sys::Fd> init = record ? find_init_of_this_boot(*record) : std::nullopt;
   if (!cgroup_directory.empty()) {
@@ -113,9 +126,7 @@ bool is_paused(const Record& record) {
 }
 
 Status observe(const state::ContainerDirectory& directory, const Record& record) {
-  if (!find_init(record)) return Status::stopped;
-  if (is_paused(record)) return Status::paused;
-  return start_gate::is_closed(directory.fd()) ? Status::created : Status::running;
+  return is_of_this_boot(record) ? observe_in_this_boot(directory, record) : Status::stopped;
 }
 
 void require_cgroup(const Record& record, std::string_view command) {
@@ -240,17 +251,18 @@ void remove(const GlobalOptions& global, const std::string& id, bool force) {
 
 State query(const GlobalOptions& global, const std::string& id) {
   const state::Store store(global);
-  const state::ContainerDirectory directory = store.open(id, state::Lock::none);
-  Record record = stages::read_record(directory);
-  const Status status = observe(directory, record);
-  return {.record = std::move(record), .status = status};
+  return stages::look(store.open(id, state::Lock::none), sys::boot_id());
 }
 
 Listing list(const GlobalOptions& global) {
   Listing out;
-  for (const std::string& id : state::Store(global).ids()) {
+  const state::Store store(global);
+  const std::optional<sys::Fd> root = store.root_to_list();
+  if (!root) return out;
+  const std::string boot_id = sys::boot_id();
+  for (const std::string& id : state::Store::ids(*root)) {
     try {
-      out.states.push_back(query(global, id));
+      out.states.push_back(stages::look(store.open_in(*root, id), boot_id));
     } catch (const Error& error) {
       // One that is being made or removed just now has no record, and is no one's mistake.
       if (error.kind() == ErrorKind::state && error.message() == "container does not exist")

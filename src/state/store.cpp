@@ -234,16 +234,25 @@ std::optional<ContainerDirectory> Store::find(const std::string& id, Lock lock) 
   return find_in(*root, id, lock);
 }
 
-std::vector<std::string> Store::ids() const {
-  const std::optional<sys::Fd> root = find_root();
+ContainerDirectory Store::open_in(sys::FdRef root, const std::string& id) const {
+  std::optional<ContainerDirectory> directory = find_in(root, id, Lock::none);
+  if (!directory) throw does_not_exist();
+  return std::move(*directory);
+}
+
+std::optional<sys::Fd> Store::root_to_list() const {
+  std::optional<sys::Fd> root = find_root();
   if (!root && root_given_) {
     throw Error(ErrorKind::state, fmt::format("open {}: no such file or directory", root_));
   }
+  return root;
+}
+
+std::vector<std::string> Store::ids(sys::FdRef root) {
   std::vector<std::string> ids;
-  if (!root) return ids;
-  for (std::string& name : sys::list_directory(*root)) {
+  for (std::string& name : sys::list_directory(root)) {
     if (!is_id(name)) continue;
-    const std::optional<struct stat> status = sys::find_status(*root, name);
+    const std::optional<struct stat> status = sys::find_status(root, name);
     if (status && S_ISDIR(status->st_mode)) ids.push_back(std::move(name));
   }
   std::sort(ids.begin(), ids.end());

@@ -69,8 +69,13 @@ class Store {
   ContainerDirectory open(const std::string& id, Lock lock) const;
   /// As open, but nullopt where there is none.
   std::optional<ContainerDirectory> find(const std::string& id, Lock lock) const;
-  /// The ids present, sorted. A missing root is an empty list, unless --root named it.
-  std::vector<std::string> ids() const;
+  /// The root itself, open and checked, for what looks at all containers. A missing root is
+  /// nullopt, unless --root named it.
+  std::optional<sys::Fd> root_to_list() const;
+  /// The ids present in the root, sorted.
+  static std::vector<std::string> ids(sys::FdRef root);
+  /// As open, in the root that was opened before, and without a lock.
+  ContainerDirectory open_in(sys::FdRef root, const std::string& id) const;
   /// The directory for compiled seccomp filters, made where missing.
   sys::Fd seccomp_cache() const;
 

@@ -212,14 +212,19 @@ TEST_CASE("store: the ids are the directories that can be containers, sorted", "
   store.seccomp_cache();
   scratch.write("root/file", "");
   sys::make_symlink("a", scratch.fd(), "root/link");
-  CHECK(store.ids() == Ids{"a", "b", "c"});
+  const std::optional<sys::Fd> root = store.root_to_list();
+  REQUIRE(root);
+  CHECK(Store::ids(*root) == Ids{"a", "b", "c"});
+  CHECK(store.open_in(*root, "b").path() == scratch.path("root/b"));
+  CHECK(refusal([&] { store.open_in(*root, "d"); }) == "container does not exist");
 }
 
 TEST_CASE("store: a missing root is no container, unless it was asked for by name", "[store]") {
   const Scratch scratch;
-  CHECK(store_in(scratch, false).ids().empty());
-  CHECK(refusal([&] { store_in(scratch, true).ids(); }).find("no such file or directory") !=
-        std::string::npos);
+  CHECK_FALSE(store_in(scratch, false).root_to_list());
+  CHECK(refusal([&] {
+          store_in(scratch, true).root_to_list();
+        }).find("no such file or directory") != std::string::npos);
 }
 
 TEST_CASE("store: a root that is a link or can be written to by others is refused", "[store]") {
