@@ -186,6 +186,8 @@ def test_mounts_that_hear_of_the_hosts_do_so_again(saved, echoes):
     subprocess.run(("mount", "-t", "tmpfs", "none", whole), check=True)
     try:
         subprocess.run(("mount", "--make-shared", whole), check=True)
+        # Among the mounts that are followed is the one of the state itself.
+        saved.runtime.root = whole / "state"
         for name in ("one", "two"):
             (whole / name).mkdir()
             (whole / name / "name").write_text(name)

@@ -55,12 +55,12 @@ void make_mount_point(const mounts::Mount& mount, const sys::Root& root, sys::Fd
   }
 }
 
-// Mounts below the directory must not be seen by the host; those above it keep the peers that the
-// container's own are to have.
+// Mounts below the directory must not be seen by the host. Not private: what follows the host's
+// mounts there joins their masters through this one.
 void leave_propagation(const std::string& directory) {
   sys::Fd place = sys::open_at(sys::FdRef::cwd(), directory, O_PATH | O_DIRECTORY);
   while (!sys::is_mount_root(place)) place = sys::open_at(place, "..", O_PATH | O_DIRECTORY);
-  sys::set_attributes(place, {.propagation = MS_PRIVATE}, false);
+  sys::set_attributes(place, {.propagation = MS_SLAVE}, false);
 }
 
 // A mount is attached to something of its own kind: a directory to a directory.

@@ -49,7 +49,7 @@ TEST_CASE("a process is born into a pid namespace, and its parent knows its numb
   if (test::skip_unless_root()) return;
   const Holder holder(CLONE_NEWPID);
   const sys::Child child = spawn_through_joiner(
-      {}, [&] { sys::join_namespaces(holder.child().pidfd, CLONE_NEWPID); },
+      {}, [&](sys::FdRef) { sys::join_namespaces(holder.child().pidfd, CLONE_NEWPID); },
       // The holder is 1 there, and its parent is nobody that it could name.
       [] { return ::getpid() == 2 && ::getppid() == 0 ? 0 : 1; }, "");
   CHECK(child.pid > 2);
@@ -62,7 +62,7 @@ TEST_CASE("a joiner is never seen in the pid namespace that it joins", "[birth]"
   // The next number there is the child's: the joiner took none.
   for (int expected = 2; expected < 5; ++expected) {
     const sys::Child child = spawn_through_joiner(
-        {}, [&] { sys::join_namespaces(holder.child().pidfd, CLONE_NEWPID); },
+        {}, [&](sys::FdRef) { sys::join_namespaces(holder.child().pidfd, CLONE_NEWPID); },
         [] { return ::getpid(); }, "");
     CHECK(sys::wait_for(child.pidfd).code == expected);
   }
@@ -78,7 +78,7 @@ TEST_CASE("a process is born with new namespaces beside those that were joined",
   };
   const sys::Child child = spawn_through_joiner(
       {.namespaces = CLONE_NEWUTS},
-      [&] { sys::join_namespaces(holder.child().pidfd, CLONE_NEWPID | CLONE_NEWUTS); },
+      [&](sys::FdRef) { sys::join_namespaces(holder.child().pidfd, CLONE_NEWPID | CLONE_NEWUTS); },
       [] { return ::pause(); }, "");
   CHECK(uts_of(child.pid) != uts_of(holder.child().pid));
   CHECK(uts_of(child.pid) != uts_of(::getpid()));
@@ -92,7 +92,8 @@ TEST_CASE("a namespace that is gone stops the joiner, and the reason is told", "
   sys::wait_for(gone.pidfd);
   CHECK_THROWS_WITH(
       spawn_through_joiner(
-          {}, [&] { sys::join_namespaces(gone.pidfd, CLONE_NEWPID); }, [] { return 0; }, ""),
+          {}, [&](sys::FdRef) { sys::join_namespaces(gone.pidfd, CLONE_NEWPID); }, [] { return 0; },
+          ""),
       Catch::StartsWith("setns(") && Catch::EndsWith("CLONE_NEWPID): no such process"));
 }
 
@@ -104,7 +105,7 @@ TEST_CASE("nobody is born into a pid namespace whose first process has ended", "
   holder.end();
   CHECK_THROWS_WITH(
       spawn_through_joiner(
-          {}, [&] { sys::join_namespaces(file, CLONE_NEWPID); }, [] { return 0; }, ""),
+          {}, [&](sys::FdRef) { sys::join_namespaces(file, CLONE_NEWPID); }, [] { return 0; }, ""),
       Catch::StartsWith("clone3(0x0): "));
 }
 
