@@ -6,6 +6,7 @@ cgroup namespace, so that two sessions on one machine never see each other's con
 
 import atexit
 import ctypes
+import fcntl
 import os
 import pathlib
 import shutil
@@ -93,14 +94,17 @@ def enter_cgroup():
     # On a machine that has cgroup2 alone it is there, and cannot be mounted over itself.
     if not (CGROUPS / "cgroup.controllers").exists():
         mount("cgroup2", CGROUPS, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    sweep()
     name = f"{SESSION}{os.getpid()}"
     ours = CGROUPS / name
-    (ours / HOME).mkdir(parents=True)
     # These stay valid after the namespace is entered; they are the way back out at the end.
     before = os.open(CGROUPS / own_cgroup() / "cgroup.procs", os.O_WRONLY)
     top = os.open(CGROUPS, os.O_RDONLY | os.O_DIRECTORY)
+    # Until a session is in its cgroup, another's sweep takes it for one that a dead session left.
+    fcntl.flock(top, fcntl.LOCK_EX)
+    sweep()
+    (ours / HOME).mkdir(parents=True)
     (ours / "cgroup.procs").write_text("0")
+    fcntl.flock(top, fcntl.LOCK_UN)
     must(LIBC.unshare(CLONE_NEWCGROUP), "unshare the cgroup namespace")
     (ours / HOME / "cgroup.procs").write_text("0")
     # Detached, for `top` keeps it busy.
