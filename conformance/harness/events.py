@@ -106,5 +106,9 @@ class Fifo:
             got += part
         return got.decode().rstrip("\n")
 
+    def is_readable(self):
+        """Whether somebody has written something by now."""
+        return bool(select.select([self.fd], [], [], 0)[0])
+
     def close(self):
         os.close(self.fd)

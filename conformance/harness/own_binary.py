@@ -13,18 +13,24 @@ from harness.onlooker import Onlooker
 STEPS = (
     "setsid,keyctl,close_range,setgroups,setresgid,setresuid,capset,chdir,getcwd,umask,faccessat2"
 )
-EMPTY_PATH, CLONE, REMOUNT_BIND, FROM_EMPTY = 0x1000, 1, 0x1020, 4
+EMPTY_PATH, CLONE, REMOUNT_BIND, FROM_EMPTY, PICK_EMPTY, RECONFIGURE = 0x1000, 1, 0x1020, 4, 8, 7
+# struct mount_attr with MOUNT_ATTR_RDONLY in attr_clr, its second number of 64 bits, and its size.
+WRITABLE = ("bit:64", 32)
 # Holds on to the file, and once nobody executes it any more (ETXTBSY) tries to change it: as it is,
-# by its mount, and by a copy of its mount.
+# by its mount in four ways, and by a copy of its mount.
 CLUTCH = f"""\
 read p <&4
 {{
   echo held >&3
   read word <&4
   touch /target
-  /act mount @ /proc/self/fd/5 @ {REMOUNT_BIND} @ , fchmod 5 0777 , \\
-    fchmodat -100 /proc/self/fd/5 0777 , open_tree 5 '' {EMPTY_PATH | CLONE} , \\
-    mount @ /proc/self/fd/6 @ {REMOUNT_BIND} @ , move_mount 6 '' -100 /target {FROM_EMPTY}
+  /act mount @ /proc/self/fd/5 @ {REMOUNT_BIND} @ , mount @ /proc/$p/root @ {REMOUNT_BIND} @ , \\
+    fchmod 5 0777 , fchmodat -100 /proc/self/fd/5 0777 , \\
+    mount_setattr 5 '' {EMPTY_PATH} {WRITABLE[0]} {WRITABLE[1]}
+  /act fspick 5 '' {PICK_EMPTY} , fsconfig 6 0 rw @ 0 , fsconfig 6 {RECONFIGURE} @ @ 0
+  /act open_tree 5 '' {EMPTY_PATH | CLONE} , mount @ /proc/self/fd/6 @ {REMOUNT_BIND} @ , \\
+    mount_setattr 6 '' {EMPTY_PATH} {WRITABLE[0]} {WRITABLE[1]} , \\
+    move_mount 6 '' -100 /target {FROM_EMPTY}
   for file in /proc/self/fd/5 /target; do
     echo overwritten 1<> $file
     echo overwritten > $file
@@ -43,7 +49,7 @@ def everything():
 # The least that opening another's /proc/PID/exe takes, while that has more rights.
 TRACER = ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_FOWNER"]
 ATTACKERS = {"privileged": everything(), "tracer": TRACER}
-WAYS = ("watched", "program", "script")
+WAYS = ("watched", "program", "script", "created")
 
 
 def install_copy(box):
@@ -67,17 +73,28 @@ def bring_libraries(box):
         shutil.copy(path, place)
 
 
+ITSELF = ("/proc/self/exe", "--version")
+
+
 def arguments(box, way):
-    """What exec is to execute: any program, the runtime itself, or a script that names it."""
+    """What the runtime is to do: exec of any program, of the runtime itself or of a script that
+    names it, or a container that begins with the runtime, in the pid namespace of the attacker."""
     if way == "watched":
-        return ["/bin/true"]
+        return ["exec", box.id, "/bin/true"]
+    if way == "created":
+        other = box.sibling("joined")
+        bring_libraries(other)
+        other.bundle.namespace("pid", f"/proc/{box.pid}/ns/pid")
+        other.args(*ITSELF)
+        other.bundle.save()
+        return ["run", "--bundle", other.bundle.path, other.id]
     bring_libraries(box)
     if way == "program":
-        return ["/proc/self/exe", "--version"]
+        return ["exec", box.id, *ITSELF]
     script = box.rootfs / "script"
     script.write_text("#!/proc/self/exe\n")
     script.chmod(0o755)
-    return ["/script"]
+    return ["exec", box.id, "/script"]
 
 
 def overwrite(box, way, attacker, **more):
@@ -85,9 +102,8 @@ def overwrite(box, way, attacker, **more):
     the name of the image that was attacked."""
     before = attack.fingerprint(box.runtime.binary)
     onlooker = Onlooker(box, CLUTCH, ATTACKERS[attacker])
-    words = ["exec", box.id, *arguments(box, way)]
     names = STEPS if way == "watched" else "execve"
-    with trace.Halt(box, names, *words, wanted=trace.is_within, **more) as halt:
+    with trace.Halt(box, names, *arguments(box, way), wanted=trace.is_within, **more) as halt:
         image = os.readlink(f"/proc/{halt.pid}/exe")
         said = [onlooker.tell(trace.pid_within(halt.pid))]
     os.sync()

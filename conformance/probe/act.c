@@ -5,8 +5,9 @@
 //   act NAME ARG... [, NAME ARG...]...
 //
 // prints a line for each call, "ok" or the name of the error. An argument that begins with a
-// digit or a minus is a number, @ is the null pointer, any other is a string; the name may be a
-// number, for a call that has no name yet. int80 in front of a number takes the 32-bit gate.
+// digit or a minus is a number, @ is the null pointer, bit:N a structure of 64 bytes with bit N
+// set, any other is a string; the name may be a number, for a call that has no name yet. int80 in
+// front of a number takes the 32-bit gate.
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -22,16 +23,20 @@ static const struct {
 } CALLS[] = {
 #define CALL(name) \
   { #name, SYS_##name }
-    CALL(add_key),       CALL(bpf),       CALL(chdir),       CALL(chroot),    CALL(clone3),
-    CALL(close),         CALL(dup3),      CALL(fchdir),      CALL(fchmod),    CALL(fchmodat),
-    CALL(fchownat),      CALL(fsopen),    CALL(getcwd),      CALL(getpid),    CALL(getppid),
-    CALL(getpriority),   CALL(getuid),    CALL(gettid),      CALL(ioctl),     CALL(keyctl),
-    CALL(kill),          CALL(linkat),    CALL(lseek),       CALL(mkdirat),   CALL(mknodat),
-    CALL(mount),         CALL(open_tree), CALL(openat),      CALL(openat2),   CALL(personality),
-    CALL(pivot_root),    CALL(prctl),     CALL(ptrace),      CALL(renameat2), CALL(sched_yield),
-    CALL(setdomainname), CALL(setgid),    CALL(sethostname), CALL(setns),     CALL(setpriority),
-    CALL(setuid),        CALL(socket),    CALL(symlinkat),   CALL(sync),      CALL(umask),
-    CALL(umount2),       CALL(unlinkat),  CALL(unshare),     CALL(write),
+    CALL(add_key),     CALL(bpf),           CALL(chdir),         CALL(chroot),
+    CALL(clone3),      CALL(close),         CALL(dup3),          CALL(fchdir),
+    CALL(fchmod),      CALL(fchmodat),      CALL(fchownat),      CALL(fsopen),
+    CALL(getcwd),      CALL(getpid),        CALL(getppid),       CALL(getpriority),
+    CALL(getuid),      CALL(gettid),        CALL(ioctl),         CALL(keyctl),
+    CALL(kill),        CALL(linkat),        CALL(lseek),         CALL(mkdirat),
+    CALL(mknodat),     CALL(mount),         CALL(open_tree),     CALL(openat),
+    CALL(openat2),     CALL(personality),   CALL(fsconfig),      CALL(fspick),
+    CALL(move_mount),  CALL(pidfd_open),    CALL(mount_setattr), CALL(pidfd_getfd),
+    CALL(pivot_root),  CALL(prctl),         CALL(ptrace),        CALL(renameat2),
+    CALL(sched_yield), CALL(setdomainname), CALL(setgid),        CALL(sethostname),
+    CALL(setns),       CALL(setpriority),   CALL(setuid),        CALL(socket),
+    CALL(symlinkat),   CALL(sync),          CALL(umask),         CALL(umount2),
+    CALL(unlinkat),    CALL(unshare),       CALL(write),
 #undef CALL
 };
 
@@ -43,8 +48,17 @@ static long number_of(const char* name) {
   exit(90);
 }
 
+// A structure that nobody changes while a call has it; one call has one of them at most.
+static long one_bit(long bit) {
+  static unsigned char bytes[64];
+  memset(bytes, 0, sizeof bytes);
+  bytes[bit / 8 % (long)sizeof bytes] = (unsigned char)(1 << bit % 8);
+  return (long)bytes;
+}
+
 static long value_of(char* word) {
   if (!strcmp(word, "@")) return 0;
+  if (!strncmp(word, "bit:", 4)) return one_bit(strtol(word + 4, NULL, 10));
   if (isdigit((unsigned char)*word) || *word == '-') return (long)strtoll(word, NULL, 0);
   return (long)word;
 }

@@ -63,8 +63,11 @@ def installed(box, request):
     LIBC.umount2(os.fsencode(place), 2)
 
 
-@pytest.mark.parametrize("way", own_binary.WAYS)
-@pytest.mark.parametrize("image", IMAGES)
+# A container cannot be made where open_tree fails, as it does to have a copy sealed.
+BOTH = [(i, w) for i in IMAGES for w in own_binary.WAYS if (i, w) != ("a sealed copy", "created")]
+
+
+@pytest.mark.parametrize(("image", "way"), BOTH)
 def test_a_container_with_every_capability_changes_no_image_of_the_program(installed, image, way):
     failing, name = IMAGES[image]
     before, after, said = own_binary.overwrite(installed, way, "privileged", failing=failing)
