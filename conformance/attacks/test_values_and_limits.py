@@ -6,35 +6,40 @@ import stat
 
 import pytest
 
-from harness import Canary, contained, fired_if, host, making_node, opening, run_calls, trace
+from harness import Canary, contained, exec_calls, fired_if, making_node, opening, run_calls, trace
 from harness.calls import words
 from harness.terminal import Pty
 
 
-def smuggled(begin):
+def smuggled(begin, end=""):
     """A text whose length is taken for 16, and whose rest is read as what the child is to be told:
     all namespaces but that of ipc. Every byte of it is one that a string may have."""
     lie = "mount,pid,cgroup,uts,".ljust(0x101, "z")
     text = begin.ljust(16, "-") + "N\x01\x01" + lie
     text += "X\x7f\x7f" + 0x7F7F * "x" + "X\x77\x7f" + 0x7F77 * "x"
     assert len(text) == 65536 + 16
-    return text
+    return text[: len(text) - len(end)] + end
 
 
-LONG = ["env", "args", "annotations"]
+LONG = {
+    "env": lambda box: box.config["process"]["env"].append(smuggled("A=")),
+    "args": lambda box: box.args("/bin/sh", "-c", "exec /probe", smuggled("")),
+    "annotations": lambda box: box.set("annotations", {"a": smuggled("")}),
+    "root": lambda box: box.set("root.path", smuggled("rootfs/", "/..")),
+    "cgroupsPath": lambda box: box.set("linux.cgroupsPath", smuggled("/", f"/../{box.id}")),
+    "options of a mount": lambda box: box.bundle.mount(
+        "/mnt", "bind", box.rootfs, ["bind", smuggled("x=")]
+    ),
+    "args of a hook": lambda box: box.set(
+        "hooks.createRuntime", [{"path": "/bin/true", "args": ["true", smuggled("")]}]
+    ),
+}
 
 
 @pytest.mark.attack("A-09", "CVE-2021-43784")
 @pytest.mark.parametrize("where", LONG)
 def test_a_long_value_takes_no_namespace_away(box, where):
-    words = ["/bin/sh", "-c", "exec /probe"]
-    if where == "env":
-        box.config["process"]["env"].append(smuggled("A="))
-    elif where == "args":
-        words.append(smuggled(""))
-    else:
-        box.config["annotations"] = {"a": smuggled("")}
-    box.args(*words)
+    LONG[where](box)
     result = box.run()
 
     def separate():
@@ -43,6 +48,23 @@ def test_a_long_value_takes_no_namespace_away(box, where):
         return not [kind for kind in own if found[kind] == own[kind]]
 
     contained(result, separate)
+
+
+MANY = 5000
+
+
+@pytest.mark.attack("A-09", "CVE-2021-43784")
+@pytest.mark.parametrize("which", ["uid", "gid"])
+def test_a_map_of_five_thousand_lines_is_whole_or_refused(box, which):
+    box.bundle.namespace("user")
+    box.config["mounts"] = [m for m in box.config["mounts"] if m["type"] not in ("sysfs", "devpts")]
+    for kind in ("uid", "gid"):
+        number = MANY if kind == which else 1
+        lines = [{"containerID": n, "hostID": 2 * n, "size": 1} for n in range(number)]
+        box.set(f"linux.{kind}Mappings", lines)
+    box.args("/bin/wc", "-l", f"/proc/self/{which}_map")
+    result = box.run()
+    contained(result, lambda: int(result.out.split()[0]) == MANY)
 
 
 KMSG, FUSE, RANDOM, LOOPS = (1, 11), (10, 229), (10, 183), (10, 237)
@@ -86,46 +108,14 @@ def test_no_device_is_opened_in_a_cgroup_of_the_containers_own_either(box):
     fired_if("ok" in opens, f"opened: {opens}")
 
 
-@pytest.mark.attack("A-12", "CVE-2023-25809")
-@pytest.mark.parametrize("mapped", [True, False], ids=["user-namespace", "root"])
-def test_a_read_only_cgroup_mount_without_a_namespace_is_read_only(box, mapped):
-    box.bundle.without_namespace("cgroup")
-    # A sysfs is for a user namespace that has a network namespace of its own.
-    box.config["mounts"] = [m for m in box.config["mounts"] if m["destination"] != "/sys"]
-    box.bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "ro"])
-    if mapped:
-        box.bundle.namespace("user")
-        for which in ("uid", "gid"):
-            # Its root is the owner of the cgroups, as a user is of those that are delegated.
-            maps = [{"containerID": 0, "hostID": 0, "size": 65536}]
-            box.set(f"linux.{which}Mappings", maps)
-    box.sh("mkdir /sys/fs/cgroup/escaped; true")
-    before = host.cgroups()
-    result = box.run()
-    after = set(host.cgroups()) - set(before)
-    fired_if([name for name in after if "escaped" in name], f"made: {after}")
-    contained(result, lambda: not (host.CGROUPS / "escaped").exists())
-
-
-def cgroup_of(pid):
-    return re.search(r"0::(.*)\n", open(f"/proc/{pid}/cgroup", encoding="utf-8").read())[1]
-
-
-ELSEWHERE = ["../{other}", "/../{other}", "below/../../{other}", "/{other}"]
-
-
-@pytest.mark.attack("A-28")
-@pytest.mark.parametrize("path", ELSEWHERE)
-def test_exec_leaves_the_cgroup_of_the_container_by_no_path(box, path):
-    other = box.sibling("other")
-    other.hold()
+@pytest.mark.attack("A-10")
+def test_no_device_is_opened_after_an_update_either(box):
+    for which in ("bounding", "effective", "permitted"):
+        box.config["process"]["capabilities"][which] += ["CAP_MKNOD", "CAP_DAC_OVERRIDE"]
     box.hold()
-    place = host.CGROUPS / cgroup_of(box.pid).lstrip("/")
-    (place / "below").mkdir()
-    named = os.path.relpath(cgroup_of(other.pid), os.path.dirname(cgroup_of(box.pid)))
-    flags = ["--cgroup", path.format(other=named)]
-    result = box.exec("/bin/cat", "/proc/self/cgroup", flags=flags)
-    contained(result, lambda: ".." not in result.out)
+    box.runtime.call("update", "--resources", "-", box.id, stdin=b"{}").check()
+    opens = exec_calls(box, *making_and_opening())[1::2]
+    fired_if("ok" in opens, f"opened: {opens}")
 
 
 @pytest.mark.attack("A-28")

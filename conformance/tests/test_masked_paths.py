@@ -195,15 +195,35 @@ HOLES = {
 A_15 = pytest.mark.attack("A-15", "CVE-2025-31133", "CVE-2025-62161")
 
 
-def marks_of(null):
-    """A /dev/null that is missing is made by every runtime; only one that goes later is an attack."""
-    return [pytest.mark.peer(**HOLES.get(null, {})), *([] if null == "nothing" else [A_15])]
+def volume(box, read_only):
+    """/dev is a volume that another container has as well."""
+    place = box.path("dev")
+    place.mkdir()
+    box.bundle.mount("/dev", "bind", place, ["bind", *read_only])
+    return place
+
+
+# What /dev is: the image's own, or a volume of others, which may be one that is not to be written to.
+DEVS = {
+    "the image": lambda box: box.rootfs / "dev",
+    "a volume": lambda box: volume(box, []),
+    "a read-only volume": lambda box: volume(box, ["ro"]),
+}
+
+
+def marks_of(null, dev):
+    """A /dev/null that is missing is made by every runtime, where it can make one."""
+    made = null == "nothing" and dev != "a read-only volume"
+    return [pytest.mark.peer(**HOLES.get(null, {})), *([] if made else [A_15])]
+
+
+NULL_OF_DEV = [pytest.param(n, d, marks=marks_of(n, d)) for n in NULLS for d in DEVS]
 
 
 @pytest.mark.row("linux.maskedPaths")
-@pytest.mark.parametrize("null", [pytest.param(n, marks=marks_of(n)) for n in NULLS])
-def test_a_file_is_masked_or_create_fails_when_dev_null_of_the_image_is(own_dev, secrets, null):
-    NULLS[null](own_dev.rootfs / "dev/null")
+@pytest.mark.parametrize(("null", "dev"), NULL_OF_DEV)
+def test_a_file_is_masked_or_create_fails_when_dev_null_is(own_dev, secrets, null, dev):
+    NULLS[null](DEVS[dev](own_dev) / "null")
     own_dev.set("linux.maskedPaths", ["/secret", "/proc/timer_list", "/secrets"])
     names = ("/secret", "/proc/timer_list")
     script = "; ".join(f"stat -c '%F %t:%T' {name}; head -c 100 {name} | wc -c" for name in names)

@@ -163,7 +163,7 @@ ORDINARY = pytest.mark.peer(crun="words its errors in its own way")
 )
 @pytest.mark.row("mounts.proc")
 @pytest.mark.parametrize("name", ["proc", "sys"])
-@pytest.mark.parametrize("trap", ["/bad", "{canary}", "../../canary"])
+@pytest.mark.parametrize("trap", ["/bad", "/nowhere", "{canary}", "../../canary"])
 def test_proc_and_sys_are_not_mounted_through_a_symbolic_link(box, canary, name, trap):
     (box.rootfs / "bad").mkdir()
     (box.rootfs / name).rmdir()
@@ -201,6 +201,7 @@ def test_proc_on_a_file_is_refused(box):
 
 # what would make the runtime's own writes below /proc, to labels and to kernel
 # parameters, go to files of the container's choice.
+A_17 = pytest.mark.attack("A-17", "CVE-2025-52881")
 A_01 = pytest.mark.attack("A-01", "CVE-2015-3630", "CVE-2015-3631")
 OVER_PROC = [
     "/proc/self",
@@ -211,6 +212,13 @@ OVER_PROC = [
     "/proc/sys/net",
     "/proc/../proc/self",
     "/./proc//sys",
+]
+
+
+# The same places, by what has no source: CVE-2025-52881 had labels go wherever /proc/self led.
+OVER_PROC_BY_TMPFS = [
+    *(pytest.param(f"/proc/{name}", marks=A_01) for name in ("sys", "1/attr", "bus")),
+    *(pytest.param(f"/proc/{name}", marks=A_17) for name in ("self", "thread-self", "self/attr")),
 ]
 
 
@@ -233,10 +241,9 @@ def test_nothing_of_another_file_system_is_mounted_over_proc(box, target):
     must_refuse(box.create(), f"a mount over {target}")
 
 
-@A_01
 @pytest.mark.row("mounts.proc")
 @pytest.mark.peer(runc="1.1 looks at binds only", crun="lets a config mount over /proc as it likes")
-@pytest.mark.parametrize("target", ["/proc/sys", "/proc/1/attr", "/proc/bus"])
+@pytest.mark.parametrize("target", OVER_PROC_BY_TMPFS)
 def test_no_tmpfs_is_mounted_below_proc(box, target):
     box.bundle.mount(target, "tmpfs", "tmpfs", [])
     must_refuse(box.create(), f"a tmpfs on {target}")

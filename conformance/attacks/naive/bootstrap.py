@@ -22,9 +22,28 @@ def decode(data):
     return found
 
 
+def texts_of(config):
+    """Every text that whoever made the config may choose the length of."""
+    process, linux = config["process"], config.get("linux", {})
+    yield from process.get("env", [])
+    yield from process["args"]
+    yield from config.get("annotations", {}).values()
+    yield config["root"]["path"]
+    yield linux.get("cgroupsPath", "")
+    for entry in config.get("mounts", []):
+        yield from entry.get("options", [])
+    for hooks in config.get("hooks", {}).values():
+        for hook in hooks:
+            yield from hook.get("args", [])
+
+
 def namespaces(config, new):
     """The namespaces that are to be made, as they arrive at the child."""
-    process = config["process"]
-    texts = [*process.get("env", []), *process["args"], *config.get("annotations", {}).values()]
-    sent = encode([*(("V", text) for text in texts), ("N", ",".join(sorted(new)))])
+    sent = encode([*(("V", text) for text in texts_of(config)), ("N", ",".join(sorted(new)))])
     return set(decode(sent).get("N", "").split(",")) & new
+
+
+def lines_of(mappings):
+    """The text of a map, of which the kernel takes 340 lines at most: there are no more, then."""
+    entries = mappings[:340]
+    return "".join(f"{m['containerID']} {m['hostID']} {m['size']}\n" for m in entries)

@@ -47,7 +47,10 @@ def mount_one(rootfs, bundle, entry, own_cgroup=True):
         flags |= FLAGS.get(word, 0)
     target = below(rootfs, entry["destination"])
     if os.path.islink(target) and not os.path.exists(target):
-        target = below(rootfs, os.readlink(target))  # Meant from inside, it seems.
+        link = os.readlink(target)
+        # One from the top is meant from inside, it seems.
+        relative = os.path.join(os.path.dirname(target), link)
+        target = below(rootfs, link) if link.startswith("/") else relative
     if flags & kernel.MS_BIND or kind == "bind":
         source = os.path.join(bundle, source)
         if "src-nofollow" in words and os.path.islink(source):
@@ -77,19 +80,7 @@ def read(path):
         return file.read(65536)
 
 
-def make_devices(rootfs, config):
-    dev = below(rootfs, "dev")
-    for name, minor in DEVICES.items():
-        path = os.path.join(dev, name)
-        if not os.path.exists(path):
-            make_node(path, stat.S_IFCHR | 0o666, os.makedev(1, minor))
-    make_node(os.path.join(dev, "tty"), stat.S_IFCHR | 0o666, os.makedev(5, 0))
-    for device in config.get("linux", {}).get("devices", []):
-        kind = {"b": stat.S_IFBLK, "p": stat.S_IFIFO}.get(device["type"], stat.S_IFCHR)
-        path = below(rootfs, device["path"])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        number = os.makedev(device.get("major", 0), device.get("minor", 0))
-        make_node(path, kind | device.get("fileMode", 0o666), number)
+def make_links(dev):
     for name, target in LINKS.items():
         path = os.path.join(dev, name)
         if os.path.lexists(path):
@@ -97,6 +88,26 @@ def make_devices(rootfs, config):
                 continue
             os.unlink(path)
         os.symlink(target, path)
+
+
+def make_devices(rootfs, config):
+    dev = below(rootfs, "dev")
+    try:
+        for name, minor in DEVICES.items():
+            path = os.path.join(dev, name)
+            if not os.path.exists(path):
+                make_node(path, stat.S_IFCHR | 0o666, os.makedev(1, minor))
+        make_node(os.path.join(dev, "tty"), stat.S_IFCHR | 0o666, os.makedev(5, 0))
+        make_links(dev)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise  # One that cannot be written to is as somebody wants it.
+    for device in config.get("linux", {}).get("devices", []):
+        kind = {"b": stat.S_IFBLK, "p": stat.S_IFIFO}.get(device["type"], stat.S_IFCHR)
+        path = below(rootfs, device["path"])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        number = os.makedev(device.get("major", 0), device.get("minor", 0))
+        make_node(path, kind | device.get("fileMode", 0o666), number)
 
 
 def make_node(path, mode, number):
@@ -153,6 +164,8 @@ def prepare(rootfs, bundle, config):
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount(rootfs, rootfs, None, kernel.MS_BIND | kernel.MS_REC)
     namespaces = [entry["type"] for entry in config.get("linux", {}).get("namespaces", [])]
+    if os.path.isdir(below(rootfs, "dev")):
+        make_links(below(rootfs, "dev"))  # for whoever looks before anything is mounted there
     for entry in config.get("mounts", []):
         mount_one(rootfs, bundle, entry, "cgroup" in namespaces)
     make_devices(rootfs, config)
