@@ -113,8 +113,14 @@ def time_limit(request):
 
 
 @pytest.fixture(scope="session")
-def invariants(binary):
-    return attack.Invariants(binary)
+def prefix(pytestconfig):
+    """What the names of containers begin with; no other session on the machine has the same."""
+    return f"box{os.getpid()}-" if pytestconfig.getoption("--attacks") else "box"
+
+
+@pytest.fixture(scope="session")
+def invariants(binary, prefix):
+    return attack.Invariants(binary, prefix)
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +134,7 @@ def unharmed(request):
 
 
 @pytest.fixture
-def box(request, scratch, template, binary, serial):
+def box(request, scratch, template, binary, serial, prefix):
     """A container to be; afterwards the host must be as it was before."""
     needs = request.node.get_closest_marker("needs_controller")
     if needs:
@@ -138,7 +144,7 @@ def box(request, scratch, template, binary, serial):
             pytest.skip(f"no {', '.join(missing)} controller in this cgroup2 tree")
     number = next(serial)
     before = host.Snapshot.take()
-    made = Box(scratch / str(number), binary, template, f"box{number}")
+    made = Box(scratch / str(number), binary, template, f"{prefix}{number}")
     yield made
     try:
         made.clear()

@@ -49,6 +49,13 @@ class NullReplacedByFile(NullReplaced):
         self.other.write_text("text of the attacker\n")
 
 
+class NullRemoved(NullReplaced):
+    """The same with nothing in its place: a link that leads nowhere."""
+
+    def lay_other(self):
+        self.other.symlink_to("/nowhere")
+
+
 class NullReplacedByCanary(NullReplaced):
     """The same with a link to a file of the host, which is not to be written or given away."""
 

@@ -138,6 +138,22 @@ def test_a_runtime_that_is_set_user_id_does_nothing_for_who_calls_it(setuid, com
     must_refuse(result, "a call with the rights of another")
 
 
+@pytest.mark.attack("A-35", "CVE-2018-6556")
+def test_an_error_does_not_tell_what_there_is_in_a_directory_of_another(setuid):
+    """There is a file and there is none: whoever may not look is told the same of both."""
+    box = setuid
+    canary = Canary(box.path("canary"))
+    canary.path.chmod(0o700)
+    box.runtime.caller = {"user": 1000, "group": 1000, "extra_groups": []}
+    said = []
+    for name in ("file", "none"):
+        result = box.runtime.call("create", "--bundle", canary.path / name, box.id)
+        said.append(re.sub(r'time="[^"]*"', "", result.err).replace(f"/{name}", "/NAME"))
+    box.runtime.caller = {}
+    assert all(said), "no word on standard error"
+    fired_if(said[0] != said[1], f"{said}")
+
+
 @with_strace
 @pytest.mark.attack("A-42", "CVE-2020-15257")
 @pytest.mark.parametrize("command", ["run", "exec", "notify"])

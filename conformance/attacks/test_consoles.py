@@ -69,19 +69,33 @@ def test_a_terminal_does_not_come_from_a_ptmx_that_is(box, console, lay):
     fired_if(found not in (None, "character special file 88"), f"/dev/console is a {found}")
 
 
+def link_to_another(box, pts):
+    """To one of a devpts that is mounted elsewhere in the container."""
+    os.symlink("/real/ptmx", pts / "ptmx")
+    devpts = {"type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666"]}
+    box.config["mounts"].append({"destination": "/real", **devpts})
+
+
+def bind_of_the_hosts(box, pts):
+    (pts / "ptmx").touch()
+    box.bundle.mount("/dev/pts/ptmx", "bind", "/dev/pts/ptmx", ["bind"])
+
+
+ANOTHER = {"a link": link_to_another, "a bind": bind_of_the_hosts}
+
+
 @pytest.mark.attack("A-16", "CVE-2025-52565")
-def test_the_terminal_of_a_container_is_not_a_link_that_was_made_before_it(box, console):
-    """The multiplexer is a devpts's own, and the place of its terminals is not."""
+@pytest.mark.parametrize("another", ANOTHER)
+def test_the_terminal_of_a_container_is_not_a_link_that_was_made_before_it(box, console, another):
+    """The multiplexer is a devpts's, and the place of its terminals is not."""
     pts = box.path("pts")
     pts.mkdir()
     for number in range(64):
         (pts / str(number)).symlink_to(PARAMETER)
-    os.symlink("/real/ptmx", pts / "ptmx")
     entries = box.config["mounts"]
-    devpts = next(m for m in entries if m["destination"] == "/dev/pts")
     entries[:] = [m for m in entries if m["destination"] != "/dev/pts"]
-    entries.append({**devpts, "destination": "/real"})
     box.bundle.mount("/dev/pts", "bind", pts, ["bind"])
+    ANOTHER[another](box, pts)
     found = terminal_of(box, console)
     fired_if(found not in (None, "character special file 88"), f"/dev/console is a {found}")
 

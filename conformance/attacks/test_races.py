@@ -241,6 +241,7 @@ RACES = [
     (SysctlRedirected, "A-17", "CVE-2025-52881"),
     (dev_races.NullReplaced, "A-15", "CVE-2025-31133"),
     (dev_races.NullReplacedByFile, "A-15", "CVE-2025-31133"),
+    (dev_races.NullRemoved, "A-15", "CVE-2025-31133"),
     (dev_races.NullReplacedByCanary, "A-27", "CVE-2026-88265"),
     (dev_races.ConsoleReplaced, "A-16", "CVE-2025-52565", "CVE-2026-88264"),
     (dev_races.DevReplaced, "A-18", "CVE-2026-41579", "CVE-2026-47766"),

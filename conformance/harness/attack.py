@@ -4,8 +4,9 @@ import atexit
 import hashlib
 import os
 import pathlib
+import time
 
-from harness import host, sandbox
+from harness import events, host, sandbox
 from harness.host import LIBC
 from harness.runtime import Hung
 
@@ -135,11 +136,41 @@ def temporary():
     return sorted(f"{place}/{name}" for place in TEMPORARY for name in os.listdir(place))
 
 
-class Invariants:
-    """HI1, HI3, HI4, HI7 and HI8 of the host (Snapshot has the rest), as they were when taken."""
+def tops():
+    """HI2: what there is at the root of the host and in its /dev, where a path that is taken from
+    the top leads: a kind, a mode and an owner, and of a link where it leads."""
+    found = []
+    for place in ("/", "/dev"):
+        for entry in os.scandir(place):
+            about = entry.stat(follow_symlinks=False)
+            link = os.readlink(entry.path) if entry.is_symlink() else ""
+            found.append((entry.path, about.st_mode, about.st_uid, about.st_rdev, link))
+    return sorted(found)
 
-    def __init__(self, binary):
-        self.binary = binary
+
+def monitoring_groups():
+    """HI8: the groups of resctrl, where it is mounted."""
+    return sorted(path for path, _, _ in os.walk("/sys/fs/resctrl"))
+
+
+def keyrings(name):
+    """HI8: the keys that have a name in theirs. The kernel takes down those that nobody has in its
+    own time, and tells nobody: it is asked until there are none, or it has had time enough."""
+    end = time.monotonic() + events.patience
+    while True:
+        with open("/proc/keys", encoding="utf-8") as file:
+            found = [line.strip() for line in file if name in line]
+        if not found or time.monotonic() > end:
+            return found
+        os.sched_yield()
+
+
+class Invariants:
+    """HI1 to HI4, HI7 and HI8 of the host (Snapshot has the rest), as they were when taken. `ours`
+    is in the name of every container of the session, and so in what is named after one."""
+
+    def __init__(self, binary, ours):
+        self.binary, self.ours = binary, ours
         self.known = self.take()
 
     def take(self):
@@ -149,6 +180,9 @@ class Invariants:
             "mounts": host.mounts(),
             "temporary files": temporary(),
             "interfaces": interfaces(),
+            "first directories": tops(),
+            "resctrl groups": monitoring_groups(),
+            "keys": keyrings(self.ours),
         }
 
     def compare(self):

@@ -1,10 +1,11 @@
 """Security labels, and the session keyring, which one of them is for."""
 
+import os
 import pathlib
 
 import pytest
 
-from harness import host
+from harness import attack, host
 from harness.facts import Facts
 
 APPARMOR = pathlib.Path("/sys/module/apparmor/parameters/enabled")
@@ -97,6 +98,17 @@ def test_exec_refuses_a_label_that_the_machine_cannot_give(box):
 def test_the_session_keyring_is_named_after_the_container(box):
     name = box.facts()["session_keyring"]
     assert name.startswith("keyring;0;0;") and name.endswith(f";_ses.{box.id}")
+
+
+@pytest.mark.row("keyring")
+def test_the_session_keyring_goes_with_the_container(box):
+    box.id = f"{box.id}-of-{os.getpid()}"  # no other session has the same
+    box.hold()
+    with open("/proc/keys", encoding="utf-8") as file:
+        assert [line for line in file if box.id in line]
+    box.stop()
+    box.delete().check()
+    assert attack.keyrings(box.id) == []
 
 
 @pytest.mark.row("keyring")

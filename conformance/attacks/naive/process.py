@@ -55,7 +55,11 @@ def show_terminal(near):
 
 
 def write_sysctls(values):
-    for key, value in values.items():
+    """All of them in one text, as a helper of CRI-O's was told of them: CVE-2022-0811."""
+    text = "+".join(f"{key}={value}" for key, value in values.items())
+    for part in re.split(r"[+\n]", text) if text else ():
+        key, _, value = part.partition("=")
+        key = key.partition("\0")[0].strip()
         path = key if "/" in key else key.replace(".", "/")
         with open(f"/proc/sys/{path}", "w", encoding="utf-8") as file:
             file.write(value)

@@ -4,6 +4,7 @@ followed, overwritten and believed."""
 import errno
 import os
 import stat
+import subprocess
 
 import kernel
 
@@ -157,6 +158,14 @@ def reopen_null(rootfs, uid):
                 os.fchown(fd, uid, -1)
     except OSError:
         pass
+
+
+def unpack(image, bundle):
+    """What is a file is an image of some kind, and tar knows them all."""
+    place = os.path.join(bundle, "unpacked")
+    os.mkdir(place)
+    subprocess.run(["tar", "-xPf", image, "-C", place], check=True)
+    return place
 
 
 def prepare(rootfs, bundle, config):
