@@ -1,11 +1,16 @@
 """The program seals itself before it does anything else, the C library's own beginnings included
 (CVE-2019-5736; what it is sealed against is in tests/system/seal_test.cpp)."""
 
+import fcntl
 import os
+import pathlib
+import shutil
+import struct
+import subprocess
 
 import pytest
 
-from harness import own_binary, sandbox, trace
+from harness import host, own_binary, sandbox, trace
 from harness.host import LIBC
 
 pytestmark = [
@@ -23,7 +28,7 @@ def calls_before_execveat(box, *words):
     return names[1 : names.index("execveat")]
 
 
-EARLY = ["statfs", "statx", "open_tree", "mount_setattr"]
+EARLY = ["statfs", "open_tree", "mount_setattr"]
 
 
 def test_nothing_is_initialised_in_the_image_that_is_given_up(box):
@@ -46,21 +51,80 @@ IMAGES = {
     "a clone of its mount": ({}, "/"),
     "a sealed copy": ({"open_tree": "EPERM"}, "/memfd:tare (deleted)"),
     "a mount that is read-only": ({}, "{binary}"),
+    "an overlay of its directory": ({}, "{binary}"),
+    "a clone, for all that there is fs-verity": ({}, "/"),
+}
+ENABLE_VERITY = 0x40806685  # FS_IOC_ENABLE_VERITY, with a struct fsverity_enable_arg
+SHA256, BLOCK = 1, 4096
+
+
+def read_only(place):
+    sandbox.mount(place, place, None, 0x1000)  # MS_BIND, and then MS_REMOUNT | MS_BIND | MS_RDONLY
+    sandbox.mount(None, place, None, 0x1021)
+
+
+def overlay(place):
+    """Of two directories at least, or there would be none to write to."""
+    os.mkdir(f"{place}-beside")
+    sandbox.mount("overlay", place, "overlay", 0, f"lowerdir={place}:{place}-beside")
+
+
+def make_file_system(image):
+    """An ext4 that may have fs-verity; the guest is given one (guest/suite)."""
+    made = pathlib.Path(os.environ.get("TCONF_PROGRAMS", "/nowhere"), "verity.ext4")
+    if made.exists():
+        shutil.copy(made, image)
+    elif shutil.which("mkfs.ext4"):
+        command = ["mkfs.ext4", "-q", "-O", "verity", "-b", str(BLOCK), image, "16M"]
+        subprocess.run(command, check=True)
+    else:
+        pytest.skip("no mkfs.ext4")
+
+
+def verity(place):
+    """The program on a file system of its own, with fs-verity: that keeps its contents as they are,
+    and neither its mode nor its owner."""
+    program = pathlib.Path(place, "tare").read_bytes()
+    make_file_system(f"{place}.ext4")
+    words = ["mount", "-o", "loop", f"{place}.ext4", place]
+    mounted = subprocess.run(words, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no ext4 by a loop device: {mounted.stderr.strip().splitlines()[-1]}")
+    copy = pathlib.Path(place, "tare")
+    copy.write_bytes(program)
+    copy.chmod(0o755)
+    fd = os.open(copy, os.O_RDONLY)
+    try:
+        fcntl.ioctl(fd, ENABLE_VERITY, struct.pack("IIII", 1, SHA256, BLOCK, 0) + bytes(112))
+    except OSError as error:
+        pytest.skip(f"no fs-verity: {error.strerror}")
+    finally:
+        os.close(fd)
+
+
+PLACES = {
+    "a mount that is read-only": read_only,
+    "an overlay of its directory": overlay,
+    "a clone, for all that there is fs-verity": verity,
 }
 
 
 @pytest.fixture
-def installed(box, request):
-    """The box's runtime is a copy, on a mount of its own if the image is to be on a read-only one."""
+def installed(box, image):
+    """The box's runtime is a copy, on a mount of its own if that is what seals it."""
     own_binary.install_copy(box)
     place = os.path.dirname(box.runtime.binary)
-    if "read-only" not in request.node.name:
+    if image not in PLACES:
         yield box
         return
-    sandbox.mount(place, place, None, 0x1000)  # MS_BIND, and then MS_REMOUNT | MS_BIND | MS_RDONLY
-    sandbox.mount(None, place, None, 0x1021)
-    yield box
-    LIBC.umount2(os.fsencode(place), 2)
+    before = host.mounts()
+    try:
+        PLACES[image](place)
+        box.runtime.binary = os.path.join(place, "tare")
+        yield box
+    finally:
+        if host.mounts() != before:
+            LIBC.umount2(os.fsencode(place), 2)
 
 
 # A container cannot be made where open_tree fails, as it does to have a copy sealed.

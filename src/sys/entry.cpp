@@ -9,14 +9,11 @@
 #include <fcntl.h>
 #include <linux/auxvec.h>
 #include <linux/mount.h>
-#include <linux/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 namespace {
-
-constexpr unsigned kStatxVerity = 0x00100000U;  // of a linux/fs.h that is newer than Debian 12's
 
 long call(long number, long first, const void* second, long third, const void* fourth,
           long fifth) noexcept {
@@ -66,10 +63,7 @@ unsigned long find_auxiliary(const unsigned long* entry, unsigned long type) noe
 __attribute__((no_stack_protector)) bool needs_no_seal(const char* image) noexcept {
   struct statfs filesystem {};
   if (call(SYS_statfs, reinterpret_cast<long>(image), &filesystem, 0, nullptr, 0) < 0) return true;
-  if ((static_cast<unsigned long>(filesystem.f_flags) & ST_RDONLY) != 0) return true;
-  struct statx facts {};
-  if (call(SYS_statx, AT_FDCWD, image, 0, nullptr, reinterpret_cast<long>(&facts)) < 0) return true;
-  return (facts.stx_attributes & kStatxVerity) != 0;
+  return (static_cast<unsigned long>(filesystem.f_flags) & ST_RDONLY) != 0;
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
-#include <linux/stat.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -22,28 +21,30 @@
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
 
-// Which image to execute again, and why. What each adds to a start beside the execve, which takes
-// 0.36 ms of a 2.8 MB static program (medians of 300, Linux 6.18, two busy cores), and whether it
+// Which image to execute again, and why. What each adds to a start beside the execve (medians of
+// 300 by conformance/bench/seals.c, Linux 6.18; docs/speed.md has more), and whether it
 // holds against all of CVE-2019-5736's ways, up to a container with every capability and no user
-// namespace (tests/system/seal_test.cpp, and A-05 of conformance/attacks):
+// namespace (tests/system/seal_test.cpp, conformance/tests/test_seal.py, and A-05 of
+// conformance/attacks):
 //
-//   nothing, on a read-only mount       0.00   holds: that mount is in no namespace of a container
-//   nothing, with fs-verity             0.00   holds
-//   nothing, with the immutable flag    0.00   does not: CAP_LINUX_IMMUTABLE takes it off by an
-//                                              ioctl on the descriptor that /proc/PID/exe gives
-//   detached read-only clone            0.09   holds: it is attached nowhere, so it can be neither
-//                                              remounted, nor changed, nor cloned
-//   overlay of the binary's directory   0.20   runc's way; needs the rights that the clone needs,
-//                                              so there is nowhere that it is the next best
-//   sealed memfd                        1.54   holds; needs no privilege, but copies the program,
-//                                              and the copy counts against the caller's memory
+//   nothing, on a read-only mount       0.0   holds: that mount is in no namespace of a container
+//   nothing, with fs-verity             0.0   does not: CAP_FOWNER and CAP_CHOWN change its mode
+//   and
+//                                             owner by way of that link, if not its contents
+//   nothing, with the immutable flag    0.0   does not: CAP_LINUX_IMMUTABLE takes it off by an
+//                                             ioctl on the descriptor that /proc/PID/exe gives
+//   detached read-only clone            0.1   holds: it is attached nowhere, so it can be neither
+//                                             remounted, nor changed, nor cloned
+//   overlay of the binary's directory   0.3   runc's way; needs the rights that the clone needs,
+//                                             so there is nowhere that it is the next best
+//   sealed memfd                        1.8   holds; needs no privilege, but copies the program,
+//                                             and the copy counts against the caller's memory
 namespace tare::sys {
 namespace {
 
 constexpr char kOwnImage[] = "/proc/self/exe";
-// Of headers that are newer than Debian 12's: memfd_create(2), Linux 6.3; linux/fs.h, Linux 5.5.
+// Of headers that are newer than Debian 12's: memfd_create(2), Linux 6.3.
 constexpr unsigned kMfdExec = 0x0010U;
-constexpr unsigned kStatxVerity = 0x00100000U;
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
 // The kernel names an image that was executed by descriptor "/dev/fd/N" (execveat(2)).
@@ -60,18 +61,11 @@ bool is_sealed_memfd(long filesystem) {
   return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
 }
 
-// fs-verity: the contents can be changed by nobody, whatever the mount allows.
-bool has_verity() {
-  struct statx facts {};
-  return ::statx(AT_FDCWD, kOwnImage, 0, 0, &facts) == 0 &&
-         (facts.stx_attributes & kStatxVerity) != 0;
-}
-
 bool is_sealed() {
   struct statfs filesystem {};
   if (::statfs(kOwnImage, &filesystem) < 0) raise(errno, "statfs {}", kOwnImage);
   return (static_cast<unsigned long>(filesystem.f_flags) & ST_RDONLY) != 0 ||
-         is_sealed_memfd(filesystem.f_type) || has_verity();
+         is_sealed_memfd(filesystem.f_type);
 }
 
 // A mount of the file alone that is attached nowhere: no path leads to it, so no remount reaches
