@@ -28,6 +28,8 @@ def rows(*cases):
     ("read-only root, writable /tmp", "--read-only", "touch /tmp/x && echo well", "well\n"),
     ("tmpfs", "--tmpfs /scratch:size=64k", "grep -c '/scratch.*size=64k' /proc/mounts", "1\n"),
     ("ulimit", "--ulimit core=0:0", "ulimit -c", "0\n"),
+    ("ulimit, soft and hard", "--ulimit msgqueue=100:200", "grep msgqueue /proc/self/limits | tr -s ' '",
+     "Max msgqueue size 100 200 bytes \n"),
     ("no capability", "--cap-drop all", "grep CapEff /proc/self/status", "CapEff:\t0000000000000000\n"),
     ("one capability", "--cap-drop all --cap-add chown", "grep CapEff /proc/self/status",
      "CapEff:\t0000000000000001\n"),

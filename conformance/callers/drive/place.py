@@ -47,7 +47,9 @@ class Person:
             return ["sh", "-c", enter, "sh", *ids, *argv], {**ENVIRONMENT, **ours}
         ours["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.runtime_dir}/bus"
         words = [*ids, "systemd-run", "--user", "--quiet", "--pipe", "--wait", "--collect"]
-        words += ["--expand-environment=no", "-p", "Delegate=yes", f"--working-directory={cwd}"]
+        # What a command leaves running, as conmon, outlives it as it does in a session.
+        words += ["-p", "Delegate=yes", "-p", "KillMode=process"]
+        words += ["--expand-environment=no", f"--working-directory={cwd}"]
         for name, value in {**ours, "PATH": ENVIRONMENT["PATH"]}.items():
             words += ["-E", f"{name}={value}"]
         return [*words, "--", *argv], {**ENVIRONMENT, **ours}
