@@ -33,6 +33,7 @@ def pytest_addoption(parser):
         "--on-machine", action="store_true", help="without mounts and cgroups of the suite's own"
     )
     group.addoption("--attacks", action="store_true", help="replays only; see attacks/run")
+    group.addoption("--every-call", action="store_true", help="kill the runtime at each of its calls")
     group.addoption("--race-seconds", type=float, default=5.0, help="of all free-running races")
     group.addoption("--keep-going-dirty", action="store_true", help="do not fail tests that leak")
 

@@ -288,6 +288,29 @@ def test_what_is_in_place_of_a_device_in_an_image_does_not_hang_the_runtime(box,
     contained(result, lambda: (result.out, result.err) == ("out\n", "err\n"))
 
 
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_the_console_of_an_image_is_covered_or_the_run_refused_where_it_is_a(box, kind):
+    without_dev(box)
+    box.bundle.mount("/dev/pts", "devpts", "devpts", ["newinstance", "ptmxmode=0666"])
+    place = box.rootfs / "dev/console"
+    if kind == "file":
+        place.write_text("text of the image")
+    else:
+        place.mkdir()
+    box.set("process.terminal", True)
+    box.sh("stat -c %F /dev/console > /found")
+    listener = ConsoleSocket(box.path("socket"))
+    result = box.create("--console-socket", listener.path)
+    if result.code == 0:
+        pid = box.pid
+        box.start().check()
+        box.wait(pid)
+        assert (box.rootfs / "found").read_text() == "character special file\n"
+    else:
+        assert kind == "directory" and result.err.strip()
+    listener.close()
+
+
 @A_27
 def test_the_output_of_a_container_does_not_go_to_a_null_of_the_image(box, canary):
     """A-27: a /dev/null that is a file, and streams that are pipes."""

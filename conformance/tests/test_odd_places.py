@@ -5,6 +5,8 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import stat
 import sys
 
 import pytest
@@ -231,3 +233,31 @@ def test_a_unit_of_a_user_runs_and_stops_a_container(service):
     # systemd's SIGTERM reached the program, which ended with 7, and so did `run`.
     assert service.told.read_text() == "success 7\n"
     assert service.runtime("list", "-q").check().out == ""
+
+
+NO_DIRECTORIES = {
+    "a file": lambda place: place.write_text("an image, it may seem"),
+    "a FIFO": os.mkfifo,
+    "a socket": lambda place: os.mknod(place, stat.S_IFSOCK | 0o600),
+    "a character device": lambda place: os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(1, 3)),
+    "a block device": lambda place: os.mknod(place, stat.S_IFBLK | 0o600, os.makedev(7, 0)),
+}
+
+
+@pytest.mark.row("root")
+@pytest.mark.parametrize("kind", NO_DIRECTORIES)
+def test_a_root_filesystem_is_no(box, kind):
+    """What it is is asked of what was opened: none is waited for, and none is taken for an image."""
+    shutil.rmtree(box.rootfs)
+    NO_DIRECTORIES[kind](box.rootfs)
+    said = box.create().fails().said
+    assert "rootfs" in said
+
+
+@pytest.mark.row("root")
+def test_an_empty_root_filesystem_has_no_program(box):
+    shutil.rmtree(box.rootfs)
+    box.rootfs.mkdir()
+    box.args("/bin/true")
+    result = box.run()
+    assert result.code != 0 and "/bin/true" in result.said
