@@ -18,6 +18,7 @@ from harness.runtime import kind_of  # noqa: E402
 from harness.selection import Selection  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
+collect_ignore = ["tests/test_every_call.py"]  # it takes minutes: name it to run it
 LIMIT = 60 * events.SLOWNESS  # seconds that a test may take before it counts as hung
 
 
@@ -33,7 +34,6 @@ def pytest_addoption(parser):
         "--on-machine", action="store_true", help="without mounts and cgroups of the suite's own"
     )
     group.addoption("--attacks", action="store_true", help="replays only; see attacks/run")
-    group.addoption("--every-call", action="store_true", help="kill the runtime at each of its calls")
     group.addoption("--race-seconds", type=float, default=5.0, help="of all free-running races")
     group.addoption("--keep-going-dirty", action="store_true", help="do not fail tests that leak")
 

@@ -1,5 +1,5 @@
 """A runtime that is killed at each of its system calls in turn, its processes as they come to it, where
-test_killed.py has chosen ones: `--every-call` asks for it, as it takes minutes."""
+test_killed.py has chosen ones. It takes minutes, and is run when it is named (conftest.py)."""
 
 import collections
 import re
@@ -9,10 +9,7 @@ from test_killed import STRACE, cleared, under_strace
 
 from harness import host
 
-pytestmark = [
-    pytest.mark.skipif(not STRACE, reason="no strace to kill the runtime with"),
-    pytest.mark.skipif("not config.getoption('--every-call')", reason="only with --every-call"),
-]
+pytestmark = pytest.mark.skipif(not STRACE, reason="no strace to kill the runtime with")
 PARTS = 8  # of the points of each command, each within a test's time
 
 
