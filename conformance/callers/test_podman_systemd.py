@@ -68,7 +68,8 @@ def test_a_generated_unit_starts_and_stops_it(managed, unit_directory):
 
 
 def test_a_timer_asks_how_it_is(managed):
-    flags = ["--health-cmd", "test -e /well", "--health-interval", "1s", "--health-retries", "1"]
+    # One check takes some seconds in the guest; every second, they would leave no time for anything else.
+    flags = ["--health-cmd", "test -e /well", "--health-interval", "10s", "--health-retries", "1"]
     managed.hold("ill", flags)
     health = "{{.State.Health.Status}}"
     place.until(lambda: managed.inspect("ill", health) == "unhealthy", "illness")
