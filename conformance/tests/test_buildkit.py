@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from harness import Pty, events, host, sandbox
+from harness import Pty, events, host, mistakes, sandbox
 
 pytestmark = pytest.mark.peer(crun="1.8 has no run --keep")
 PDEATHSIG = 1
@@ -136,10 +136,11 @@ def test_a_step_with_a_terminal_is_resized_by_sigwinch_to_the_runtime(buildkit, 
 
 
 @pytest.mark.peer(runc="1.1 logs what its init said as well", crun="1.8 has no run --keep")
-def test_a_step_that_cannot_begin_is_one_error_in_the_log(buildkit, box):
-    box.args("/nonexistent")
+@mistakes.every
+def test_a_step_that_cannot_begin_is_one_error_in_the_log(buildkit, box, arrange, words):
+    arrange(box)
     ended = buildkit.run().wait()
     assert ended.code == 1
     (line,) = buildkit.log.read_text().splitlines()
-    assert "no such file or directory" in json.loads(line)["msg"]
-    assert "no such file or directory" in ended.err
+    assert mistakes.says(json.loads(line)["msg"], words)
+    assert mistakes.says(ended.err, words)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness import Pty, events, host
+from harness import Pty, events, host, mistakes
 from harness.crio import CONMON, Crio
 
 pytestmark = pytest.mark.skipif(not CONMON, reason="no conmon")
@@ -59,17 +59,24 @@ def test_cri_o_learns_the_pid_and_sees_created(crio, box):
     crio.runtime("delete", "--force", box.id).check()
 
 
-@pytest.mark.parametrize(
-    "program, reason",
-    [("/nonexistent", "no such file or directory"), ("/etc/passwd", "permission denied")],
-)
+@mistakes.of_create
 @pytest.mark.peer(crun="says so in capitals")
-def test_cri_o_is_told_why_a_container_was_not_created(crio, box, program, reason):
-    box.args(program)
+def test_cri_o_is_told_why_a_container_was_not_created(crio, box, arrange, words):
+    arrange(box)
     said = crio.create()
-    assert said["pid"] == -1 and reason in said["message"], said
+    assert said["pid"] == -1 and mistakes.says(said["message"], words), said
     assert not box.runtime.ids()
     crio.runtime("delete", "--force", box.id)
+
+
+@pytest.mark.peer(runc="starts the container, whose init then says it", crun="says so in capitals")
+def test_cri_o_is_told_of_a_missing_interpreter_when_it_starts(crio, box):
+    mistakes.run_orphan(box)
+    assert crio.create()["pid"] > 0
+    said = crio.runtime("start", box.id).fails().err
+    assert "no such file or directory" in said and "/bin/interpreter" in said
+    assert crio.exit_code() != 0
+    crio.runtime("delete", "--force", box.id).check()
 
 
 def test_exec_sync_has_the_output_and_the_exit_code(held):
@@ -78,10 +85,19 @@ def test_exec_sync_has_the_output_and_the_exit_code(held):
     assert sorted(log) == ["stderr F err", "stdout F out"]
 
 
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("nonesuch", "executable file not found in $PATH"),
+        ("/nonexistent", "no such file or directory"),
+        ("/etc/passwd", "permission denied"),
+        ("/etc", "permission denied|is a directory"),
+    ],
+)
 @pytest.mark.peer(crun="says so in capitals")
-def test_exec_sync_of_no_such_command_says_so(held):
-    said, _ = held.exec_sync("/nonexistent")
-    assert said["exit_code"] == -1 and "no such file or directory" in said["message"]
+def test_exec_sync_of_what_cannot_be_run_says_why(held, program, words):
+    said, _ = held.exec_sync(program)
+    assert said["exit_code"] == -1 and mistakes.says(said["message"], words), said
 
 
 def test_exec_sync_that_takes_too_long_is_ended_by_conmon(held, box):
