@@ -4,6 +4,7 @@ import atexit
 import hashlib
 import os
 import pathlib
+import stat
 import time
 
 from harness import events, host, sandbox
@@ -138,11 +139,14 @@ def temporary():
 
 def tops():
     """HI2: what there is at the root of the host and in its /dev, where a path that is taken from
-    the top leads: a kind, a mode and an owner, and of a link where it leads."""
+    the top leads: a kind, a mode and an owner, and of a link where it leads. Block devices come and
+    go with what others on the machine mount."""
     found = []
     for place in ("/", "/dev"):
         for entry in os.scandir(place):
             about = entry.stat(follow_symlinks=False)
+            if stat.S_ISBLK(about.st_mode):
+                continue
             link = os.readlink(entry.path) if entry.is_symlink() else ""
             found.append((entry.path, about.st_mode, about.st_uid, about.st_rdev, link))
     return sorted(found)
