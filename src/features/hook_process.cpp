@@ -99,7 +99,8 @@ int become(const Hook& hook, const std::string& directory, const Streams& stream
            sys::FdRef failure) {
   try {
     sys::lead_process_group();
-    sys::reset_signals();
+    sys::reset_dispositions();
+    sys::unblock_signals();
     sys::place(streams.input, 0);
     sys::place(streams.output, 1);
     sys::place(streams.error, 2);

@@ -9,11 +9,6 @@ namespace {
 // What is left of a killed container must be gone before its cgroup can be removed.
 constexpr int kKillTimeoutMs = 10'000;
 
-void limit_cgroup(const Plan& plan, sys::FdRef directory) {
-  cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, directory);
-  cgroup_devices::apply_in_parent(plan.cgroup_devices, directory);
-}
-
 }  // namespace
 
 sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
@@ -26,8 +21,12 @@ sys::Fd make_cgroup(const Plan& plan, Undo& undo) {
     cgroup::remove_made(made);
   });
   cgroup_delegation::prepare_in_parent(plan.cgroup_delegation, plan.cgroup);
-  limit_cgroup(plan, created.directory);
+  cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, created.directory);
   return std::move(created.directory);
+}
+
+void filter_devices(const Plan& plan, sys::FdRef directory) {
+  if (directory.number() >= 0) cgroup_devices::apply_in_parent(plan.cgroup_devices, directory);
 }
 
 void make_resctrl_group(const Plan& plan, Record& record, Undo& undo) {
@@ -49,7 +48,7 @@ sys::Fd make_scope(const Plan& plan, Undo& undo, pid_t pid) {
     cgroup_systemd::stop(plan.cgroup_systemd.unit);
   });
   sys::Fd directory = cgroup::open_in_parent(plan.cgroup);
-  limit_cgroup(plan, directory);
+  cgroup_resources::apply_in_parent(plan.cgroup_resources, plan.cgroup, directory);
   return directory;
 }
 

@@ -79,12 +79,13 @@ sys::Child spawn_init(Made& made, InitTools& tools, sys::Fd& cgroup) {
 // here.
 class Attendant {
  public:
-  Attendant(Made& made, const state::Store& store)
-      : made_(made), store_(store), mapped_(made.bundle.plan.mounts.id_maps) {}
+  /// `cgroup` is the container's; no descriptor where it has none.
+  Attendant(Made& made, const state::Store& store, sys::FdRef cgroup)
+      : made_(made), store_(store), cgroup_(cgroup), mapped_(made.bundle.plan.mounts.id_maps) {}
 
   void until_ready() {
     made_.timings.steps.begin("attend init");
-    if (!made_.bundle.plan.namespaces.creates(namespaces::Type::user)) compile_filter();
+    if (!made_.bundle.plan.namespaces.creates(namespaces::Type::user)) work_beside_init();
     for (;;) {
       Request request = made_.channel.receive();
       if (request.kind == FromInit::ready) {
@@ -102,7 +103,7 @@ class Attendant {
       case FromInit::need_id_map:
         id_map::apply_in_parent(plan.id_map, made_.init.pid);
         made_.channel.send(ToInit::ids_mapped);
-        compile_filter();
+        work_beside_init();
         return;
       case FromInit::map_mount:
         map_mount(request.text, request.attached);
@@ -145,14 +146,21 @@ class Attendant {
     throw Error(ErrorKind::internal, "the container's init named a mount without mappings");
   }
 
-  // While init mounts: the two run side by side.
+  // While init mounts: what need not be there before init is.
+  void work_beside_init() {
+    made_.timings.steps.begin("device filter");
+    filter_devices(made_.bundle.plan, cgroup_);
+    if (made_.bundle.plan.seccomp.enabled) compile_filter();
+    made_.timings.steps.begin("write the record");
+    made_.directory.prepare_record(made_.record);
+    made_.timings.steps.begin("attend init");
+  }
+
   void compile_filter() {
-    if (!made_.bundle.plan.seccomp.enabled) return;
     made_.timings.steps.begin("seccomp filter");
     const sys::Fd cache = store_.seccomp_cache();
     filter_ = seccomp::compile_cached(made_.bundle.plan.seccomp, cache).encode();
     made_.directory.write_seccomp(filter_);
-    made_.timings.steps.begin("attend init");
   }
 
   // Before the hooks, which may want to configure them. Init has joined its namespaces by now.
@@ -181,6 +189,7 @@ class Attendant {
 
   Made& made_;
   const state::Store& store_;
+  sys::FdRef cgroup_;
   id_mapped_mounts::UserNamespaces mapped_;
   std::string filter_;
 };
@@ -256,11 +265,11 @@ void make_init(Made& made, const CreateRequest& request, Start start, const stat
   made.record.init = identity_of(made.init);
   in_context([] { return "error during container init"; },
              [&] {
-               Attendant(made, store).until_ready();
+               Attendant(made, store, cgroup).until_ready();
                prioritise_in_parent(plan.process, made.init.pid);
              });
   steps.begin("record and hand over");
-  made.directory.write_record(made.record);
+  made.directory.publish_record();
   hand_over_process(made.init, request.pid_file, request.pidfd_socket, made.undo);
   if (const std::string receiver = pidfd_receiver(made.record); !receiver.empty()) {
     hand_over_process(made.init, "", receiver, made.undo);

@@ -238,12 +238,30 @@ void hand_over_listener(const Found& found, const sys::Child& process, const std
       state::container_process_state(found.record, status, process.pid, listener.metadata));
 }
 
-// Answers what the process asks for until it is ready, then lets it go and awaits its execve.
+// Whether the parent has something to do before the payload runs, but for what it does at once.
+bool waits_for_parent(const ProcessPlan& plan, const Intent& intent) {
+  return plan.terminal.enabled || plan.rlimits.from_parent || plan.scheduler.from_parent ||
+         plan.io_priority.from_parent || !intent.seccomp_listener.empty();
+}
+
+// A process that has died meanwhile tells of it by its closed channel.
+void let_go(const ParentEnd& channel) {
+  try {
+    channel.send(ToInit::proceed);
+  } catch (const Error& error) {
+    if (error.errno_value() != EPIPE && error.errno_value() != ECONNRESET) throw;
+  }
+}
+
+// Answers what the process asks for until it is ready, lets it go, and awaits its execve. Where it
+// need not be waited for it finds the word to go on when it comes to it, and nobody has to wake.
 std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd& channel,
                                              const sys::Child& process, bool attended,
                                              const Found& found, Timings& timings) {
   timings.steps.begin("attend the process");
   std::optional<sys::Fd> console;
+  const bool waits = waits_for_parent(plan, found.intent);
+  if (!waits && !plan.has_seccomp) let_go(channel);
   for (bool ready = false;;) {
     Request request = channel.receive();
     switch (request.kind) {
@@ -258,6 +276,7 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
         break;
       case FromInit::need_filter:
         channel.send(ToInit::filter, found.directory.read_seccomp());
+        if (!waits) let_go(channel);
         break;
       case FromInit::listener:
         hand_over_listener(found, process, request.text);
@@ -267,6 +286,7 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
         ready = true;
         timings.init = decode_steps(request.text);
         timings.steps.begin("await execve");
+        if (!waits) break;
         prioritise_in_parent(plan, process.pid);
         channel.send(ToInit::proceed);
         break;

@@ -58,9 +58,10 @@ mounts::MapIds map_through(const InitEnd& channel) {
 }
 
 void run_hooks_before_entry(const Plan& plan, InitTools& tools) {
-  // Sysctls of a device, set below, need it to be there.
+  // Sysctls of a device, set below, need it to be there; and what createContainer's hooks may do
+  // with devices, a filter says that the parent attaches meanwhile.
   if (!plan.hooks.prestart.empty() || !plan.hooks.create_runtime.empty() ||
-      !plan.net_devices.devices.empty()) {
+      !plan.hooks.create_container.empty() || !plan.net_devices.devices.empty()) {
     tools.payload.channel.send(FromInit::need_hooks);
     tools.payload.channel.expect(ToInit::hooks_done);
   }

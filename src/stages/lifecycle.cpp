@@ -7,7 +7,6 @@
 
 #include "features/cgroup.hpp"
 #include "features/cgroup_systemd.hpp"
-#include "features/hooks.hpp"
 #include "features/intel_rdt.hpp"
 #include "stages/handover.hpp"
 #include "stages/notify.hpp"
@@ -69,7 +68,16 @@ void kill_and_await(const std::optional<Record>& record, const std::string& cgro
   if (!sys::await_end(*init, kDeathTimeoutMs)) throw wrong_state("container init still running");
 }
 
+void remove_groups(const Record& record) {
+  if (!record.scope.name.empty()) {
+    cgroup_systemd::stop({.name = record.scope.name, .user = record.scope.user});
+  }
+  if (!record.cgroup_directory.empty()) cgroup::remove(record.cgroup_directory);
+  intel_rdt::remove(record.resctrl);
+}
+
 void run_poststop(const hooks::Plan& hooks, const Record& record) {
+  if (hooks.poststop.empty()) return;
   const std::string state = state::hook_state(record, Status::stopped);
   for (const hooks::Hook& hook : hooks.poststop) {
     try {
@@ -150,22 +158,23 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
   const Record known = record ? *record : intent ? record_from(*intent) : Record{};
   if (is_of_this_boot(known)) {
     kill_and_await(record, known.cgroup_directory);
-    if (!known.scope.name.empty()) {
-      cgroup_systemd::stop({.name = known.scope.name, .user = known.scope.user});
-    }
-    if (!known.cgroup_directory.empty()) cgroup::remove(known.cgroup_directory);
-    intel_rdt::remove(known.resctrl);
+    remove_groups(known);
   }
   if (intent) run_poststop(hooks_of(*intent), known);
   directory.remove();
 }
 
-void forget(const GlobalOptions& global, const Record& ours) {
-  const std::optional<state::ContainerDirectory> directory =
-      state::Store(global).find(ours.id, state::Lock::exclusive);
-  if (!directory) return;
-  const std::optional<Record> record = directory->find_record();
-  if (record && record->init == ours.init) destroy(*directory, record);
+Attended attend_later(state::ContainerDirectory directory, Record record, hooks::Plan hooks) {
+  directory.unlock();
+  return {std::move(directory), std::move(record), std::move(hooks)};
+}
+
+void forget(Attended& ours) {
+  if (!ours.directory.lock_again()) return;
+  kill_and_await(ours.record, ours.record.cgroup_directory);
+  remove_groups(ours.record);
+  run_poststop(ours.hooks, ours.record);
+  ours.directory.remove();
 }
 
 }  // namespace stages

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "features/hooks.hpp"
 #include "state/store.hpp"
 #include "sys/fd.hpp"
 #include "tare/record.hpp"
@@ -40,8 +41,18 @@ void run_poststart(const state::ContainerDirectory& directory, const Record& rec
 void destroy(const state::ContainerDirectory& directory, const std::optional<Record>& record,
              bool force = false);
 
-/// Destroys the container that this process has attended to its end, unless somebody else did, and
-/// perhaps took its id.
-void forget(const GlobalOptions& global, const Record& ours);
+/// A container that this process has made and stays with. Its directory stays open, so that it is
+/// known again, and is free for others.
+struct Attended {
+  state::ContainerDirectory directory;
+  Record record{};
+  hooks::Plan hooks{};
+};
+
+/// Keeps what forget() needs, and lets others change the container.
+Attended attend_later(state::ContainerDirectory directory, Record record, hooks::Plan hooks);
+
+/// Destroys the container that this process has attended to its end, unless somebody else did.
+void forget(Attended& ours);
 
 }  // namespace tare::stages

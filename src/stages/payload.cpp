@@ -91,6 +91,7 @@ void load_filter(const seccomp::Filter& filter, const InitEnd& channel) {
 void pass_gate(PayloadTools& tools) {
   // What comes after it is in the parent's own step, which ends at execve.
   tools.channel.send(FromInit::ready, tools.steps.encode());
+  if (!tools.gate) sys::reset_dispositions();  // while the parent does its part
   tools.channel.expect(ToInit::proceed);
   if (!tools.gate) return;
   tools.channel.close();
@@ -181,13 +182,16 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   const std::string path = find_program(plan, tools);
   no_new_privileges::apply(plan.no_new_privileges);
 
-  if (tools.gate) sys::end_at_termination();
+  if (tools.gate) {
+    sys::reset_dispositions();
+    sys::end_at_termination();
+  }
   if (load_at == LoadAt::before_gate) load_filter(*filter, tools.channel);
   pass_gate(tools);
   if (load_at == LoadAt::last) load_filter(*filter, tools.channel);
   // Under the filter, as with runc: what the payload may not do, its hooks may not do for it.
   if (!tools.hooks.empty()) run_hooks(tools, variables);
-  sys::reset_signals();
+  sys::unblock_signals();
   execute(path, plan, tools, variables);
 }
 

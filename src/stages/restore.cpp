@@ -132,6 +132,7 @@ class Restoration {
     if (!plan().cgroup_systemd.enabled()) {
       cgroup_ = make_cgroup(plan(), restored_.undo);
       if (!cgroup_) restored_.record.cgroup_directory.clear();
+      filter_devices(plan(), cgroup_);
     }
     make_resctrl_group(plan(), restored_.record, restored_.undo);
     steps.begin("seccomp filter");
@@ -224,7 +225,10 @@ class Restoration {
     if (!plan().cgroup_systemd.enabled()) return sys::spawn(request, body);
     return spawn_through_joiner(
         request, [](sys::FdRef) {}, body, restored_.record.cgroup_directory,
-        [&](pid_t joiner) { cgroup_ = make_scope(plan(), restored_.undo, joiner); });
+        [&](pid_t joiner) {
+          cgroup_ = make_scope(plan(), restored_.undo, joiner);
+          filter_devices(plan(), cgroup_);
+        });
   }
 
   criu::Options options(const CriuRoot& root) const {
@@ -364,18 +368,20 @@ std::unique_ptr<Restored> restore_container(const RestoreRequest& request) {
   return restored;
 }
 
-// What is kept in mind while the container runs; its directory is free for others.
+// What is kept in mind while the container runs.
 struct Running {
   sys::Child init{};
   std::optional<sys::Fd> console{};
-  Record record{};
+  Attended container;
 };
 
 Running restore_now(const RestoreRequest& request) {
   const std::unique_ptr<Restored> restored = restore_container(request);
   restored->timings.write();
   restored->undo.commit();
-  return {std::move(restored->init), std::move(restored->console), restored->record};
+  return {
+      std::move(restored->init), std::move(restored->console),
+      attend_later(std::move(restored->directory), restored->record, restored->bundle.plan.hooks)};
 }
 
 }  // namespace
@@ -392,7 +398,7 @@ int restore(const RestoreRequest& request) {
   if (!request.no_subreaper) sys::become_subreaper();
   stages::Running running = stages::restore_now(request);
   const sys::ExitStatus status = stages::attend(blocked, running.init, std::move(running.console));
-  stages::forget(request.create.global, running.record);
+  stages::forget(running.container);
   return status.shell_code();
 }
 

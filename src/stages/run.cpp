@@ -14,12 +14,12 @@ namespace {
 
 using stages::Start;
 
-// What run keeps in mind while its container runs; the container's directory is free for others.
+// What run keeps in mind while its container runs.
 struct Running {
   sys::Child init{};
   std::optional<sys::Fd> console{};
   std::optional<stages::Notify> notify{};
-  Record record{};
+  stages::Attended container;
 };
 
 Running start_now(const CreateRequest& request, Start start) {
@@ -33,7 +33,8 @@ Running start_now(const CreateRequest& request, Start start) {
   }
   made->timings.write();
   made->undo.commit();
-  return {std::move(made->init), std::move(made->console), std::move(made->notify), made->record};
+  return {std::move(made->init), std::move(made->console), std::move(made->notify),
+          stages::attend_later(std::move(made->directory), made->record, made->bundle.plan.hooks)};
 }
 
 }  // namespace
@@ -59,7 +60,7 @@ int run(const RunRequest& request) {
   Running running = start_now(request.create, Start::now_attended);
   const sys::ExitStatus status =
       stages::attend(blocked, running.init, std::move(running.console), std::move(running.notify));
-  if (!request.keep) stages::forget(request.create.global, running.record);
+  if (!request.keep) stages::forget(running.container);
   return status.shell_code();
 }
 

@@ -84,6 +84,12 @@ std::optional<sys::Fd> find_directory(sys::FdRef dir, const std::string& path) {
   return sys::find_at(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
+sys::HeldLock lock_or_throw(sys::FdRef directory, sys::LockMode mode) {
+  sys::HeldLock held = sys::lock(directory, mode, kLockTimeoutMs);
+  if (!held) throw Error(ErrorKind::state, "container is busy", "another tare works on it");
+  return held;
+}
+
 bool is_same(const std::optional<struct stat>& named, const struct stat& opened) {
   return named && named->st_dev == opened.st_dev && named->st_ino == opened.st_ino;
 }
@@ -113,9 +119,23 @@ void ContainerDirectory::write_intent(const Intent& intent) const {
 }
 
 void ContainerDirectory::write_record(const Record& record) const {
+  prepare_record(record);
+  publish_record();
+}
+
+void ContainerDirectory::prepare_record(const Record& record) const {
   // Only a writer that was killed can have left one, as writers hold the lock.
   write_new(directory_, kNewRecord, O_TRUNC, to_json(record));
+}
+
+void ContainerDirectory::publish_record() const {
   sys::rename_file(directory_, kNewRecord, kRecord);
+}
+
+bool ContainerDirectory::lock_again() {
+  lock_ = lock_or_throw(directory_, sys::LockMode::exclusive);
+  // Whoever removed it meanwhile had the lock; nobody renames one.
+  return sys::status(directory_).st_nlink != 0;
 }
 
 void ContainerDirectory::check_name(const std::string& id, const char* file) const {
@@ -210,10 +230,8 @@ std::optional<ContainerDirectory> Store::find_in(sys::FdRef root, const std::str
     check_owner(status, path);
     if (lock == Lock::none) return ContainerDirectory(std::move(*directory), std::move(path));
 
-    sys::HeldLock held = sys::lock(
-        *directory, lock == Lock::shared ? sys::LockMode::shared : sys::LockMode::exclusive,
-        kLockTimeoutMs);
-    if (!held) throw Error(ErrorKind::state, "container is busy", "another tare works on it");
+    sys::HeldLock held = lock_or_throw(
+        *directory, lock == Lock::shared ? sys::LockMode::shared : sys::LockMode::exclusive);
     // While we waited the container may have been deleted, and its name given to a new one.
     if (is_same(sys::find_status(root, id), status)) {
       return ContainerDirectory(std::move(*directory), std::move(path), std::move(held));

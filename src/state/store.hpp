@@ -32,11 +32,17 @@ class ContainerDirectory {
   /// Lets other commands change the container, before this object goes: a foreground run lasts. The
   /// lock is shared by every child that inherited fd(), and given up for all of them.
   void unlock() noexcept { lock_.release(); }
+  /// Locks it once more, exclusively. False where the container was removed meanwhile: the name may
+  /// by now be another's. Throws as Store::open does.
+  bool lock_again();
 
   /// Written once. Throws Error(system) EEXIST the second time.
   void write_intent(const Intent& intent) const;
-  /// Replaces the record as a whole: a reader sees the old or the new one.
+  /// Replaces the record as a whole: a reader sees the old or the new one. By who holds the lock.
   void write_record(const Record& record) const;
+  /// The two steps of write_record: until the second, nobody sees anything of the first.
+  void prepare_record(const Record& record) const;
+  void publish_record() const;
   /// nullopt where there is none; Error(state) where it is damaged.
   std::optional<Intent> find_intent() const;
   std::optional<Record> find_record() const;

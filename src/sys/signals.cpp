@@ -126,11 +126,14 @@ std::optional<int> receive_signal(FdRef signals) {
   }
 }
 
-void reset_signals() {
+void reset_dispositions() noexcept {
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
   // SIGKILL, SIGSTOP and the two of glibc refuse, having no other disposition to begin with.
   for (int number = 1; number <= kLast; ++number) ::sigaction(number, &standard, nullptr);
+}
+
+void unblock_signals() {
   sigset_t none{};
   ::sigemptyset(&none);
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) < 0)

@@ -26,7 +26,7 @@ std::string signal_text(int number);
 ///
 /// How to attend a child: make one of these before the child is spawned, so that no signal and no
 /// SIGCHLD falls between; pass it to attend(). The child inherits the blocked mask: it calls
-/// reset_signals() before it runs anybody else's program.
+/// unblock_signals() before it runs anybody else's program.
 class BlockedSignals {
  public:
   /// Blocks every signal that can be. SIGCHLD also gets its default disposition: whoever started us
@@ -47,14 +47,17 @@ class BlockedSignals {
 /// Throws Error(system).
 std::optional<int> receive_signal(FdRef signals);
 
-/// Gives this process what a program may expect at its start: no signal blocked, every one with its
-/// default disposition. The kernel hands on both across execve, and a caller that ignores SIGPIPE
-/// or SIGINT, as shells and Python do, would disarm the payload. Throws Error(system).
-void reset_signals();
+/// Gives every signal its default disposition, as a program may expect at its start. The kernel
+/// hands on across execve that one is ignored, and a caller that ignores SIGPIPE or SIGINT, as
+/// shells and Python do, would disarm the payload. Throws nothing.
+void reset_dispositions() noexcept;
+
+/// Blocks no signal, likewise. Throws Error(system).
+void unblock_signals();
 
 /// Lets SIGHUP, SIGINT and SIGTERM end this process even where it is the init of a pid namespace,
 /// for which the kernel drops every signal that has no handler (pid_namespaces(7)).
-/// reset_signals() takes it back. Throws nothing.
+/// An execve takes it back. Throws nothing.
 void end_at_termination() noexcept;
 
 /// SIGPIPE ignored, as long as this lives: writes to a closed pipe fail with EPIPE instead.

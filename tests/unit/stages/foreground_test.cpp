@@ -47,7 +47,7 @@ struct Payload {
   bool terminal = true;
 
   int operator()(const Terminal& own) const {
-    sys::reset_signals();
+    sys::unblock_signals();
     sys::signal_at_parent_death(SIGKILL);
     if (terminal) {
       sys::new_session();

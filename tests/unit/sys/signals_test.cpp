@@ -93,14 +93,15 @@ TEST_CASE("blocked signals come through the descriptor and the mask is restored"
   }
 }
 
-TEST_CASE("a program started after reset_signals finds nothing blocked and nothing ignored",
+TEST_CASE("a program started after a reset finds nothing blocked and nothing ignored",
           "[signals]") {
   const BlockedSignals blocked;
   const Child child = spawn({}, [] {
     ignore(SIGPIPE);
     ignore(SIGINT);
     ignore(64);
-    reset_signals();
+    reset_dispositions();
+    unblock_signals();
     const sigset_t mask = current_mask();
     for (int number = 1; number <= 64; ++number) {
       if (sigismember(&mask, number) == 1 || is_ignored(number)) return number;
