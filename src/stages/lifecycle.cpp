@@ -164,9 +164,9 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
   directory.remove();
 }
 
-Attended attend_later(state::ContainerDirectory directory, Record record, hooks::Plan hooks) {
+Attended attend_later(state::ContainerDirectory directory, Record record, const Plan& plan) {
   directory.unlock();
-  return {std::move(directory), std::move(record), std::move(hooks)};
+  return {std::move(directory), std::move(record), plan.hooks};
 }
 
 void forget(Attended& ours) {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include "features/hooks.hpp"
+#include "features/all.hpp"
 #include "state/store.hpp"
 #include "sys/fd.hpp"
 #include "tare/record.hpp"
@@ -50,7 +50,7 @@ struct Attended {
 };
 
 /// Keeps what forget() needs, and lets others change the container.
-Attended attend_later(state::ContainerDirectory directory, Record record, hooks::Plan hooks);
+Attended attend_later(state::ContainerDirectory directory, Record record, const Plan& plan);
 
 /// Destroys the container that this process has attended to its end, unless somebody else did.
 void forget(Attended& ours);

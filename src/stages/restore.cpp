@@ -126,13 +126,12 @@ class Restoration {
     Steps& steps = restored_.timings.steps;
     steps.begin("mount points and cgroup");
     make_mount_points(plan());
-    // Last of all: what criu has made and then killed is ours to reap.
+    // Last: what criu has made and then killed is ours to reap.
     restored_.undo.add([] { sys::reap_ended(0); });
     // Its limits hold for criu as well, which reads the memory of the container within them.
     if (!plan().cgroup_systemd.enabled()) {
       cgroup_ = make_cgroup(plan(), restored_.undo);
       if (!cgroup_) restored_.record.cgroup_directory.clear();
-      filter_devices(plan(), cgroup_);
     }
     make_resctrl_group(plan(), restored_.record, restored_.undo);
     steps.begin("seccomp filter");
@@ -143,6 +142,7 @@ class Restoration {
     const CriuRoot root = open_root();
     steps.begin("start criu");
     const std::unique_ptr<criu::Worker> worker = start(root);
+    filter_devices(plan(), cgroup_);
     worker->require_version();
     if (request_.image.lazy_pages && !worker->features().lazy_pages) {
       throw Error(ErrorKind::unsupported, "criu is missing features: LazyPages");
@@ -225,10 +225,7 @@ class Restoration {
     if (!plan().cgroup_systemd.enabled()) return sys::spawn(request, body);
     return spawn_through_joiner(
         request, [](sys::FdRef) {}, body, restored_.record.cgroup_directory,
-        [&](pid_t joiner) {
-          cgroup_ = make_scope(plan(), restored_.undo, joiner);
-          filter_devices(plan(), cgroup_);
-        });
+        [&](pid_t joiner) { cgroup_ = make_scope(plan(), restored_.undo, joiner); });
   }
 
   criu::Options options(const CriuRoot& root) const {
@@ -368,7 +365,6 @@ std::unique_ptr<Restored> restore_container(const RestoreRequest& request) {
   return restored;
 }
 
-// What is kept in mind while the container runs.
 struct Running {
   sys::Child init{};
   std::optional<sys::Fd> console{};
@@ -379,9 +375,8 @@ Running restore_now(const RestoreRequest& request) {
   const std::unique_ptr<Restored> restored = restore_container(request);
   restored->timings.write();
   restored->undo.commit();
-  return {
-      std::move(restored->init), std::move(restored->console),
-      attend_later(std::move(restored->directory), restored->record, restored->bundle.plan.hooks)};
+  return {std::move(restored->init), std::move(restored->console),
+          attend_later(std::move(restored->directory), restored->record, restored->bundle.plan)};
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ Running start_now(const CreateRequest& request, Start start) {
   made->timings.write();
   made->undo.commit();
   return {std::move(made->init), std::move(made->console), std::move(made->notify),
-          stages::attend_later(std::move(made->directory), made->record, made->bundle.plan.hooks)};
+          stages::attend_later(std::move(made->directory), made->record, made->bundle.plan)};
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ COMMENTED_OUT = r"^\s*// ?(?:[\w:.>*&-]+(?:<[^>]*>)?\s+)?[\w:.>-]+(?:\([^)]*\)| 
 def length(tree):
     """no file is longer than 400 lines"""
     for path in tree.below(*SIZED, suffixes=("",)):
-        if path.endswith((".json", ".golden")):
+        if path.endswith((".json", ".golden", "/link_order.txt")):  # written by programs
             continue
         lines = tree.text(path).count("\n")
         if lines > MAX_LINES:

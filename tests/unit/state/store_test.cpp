@@ -120,7 +120,9 @@ TEST_CASE("store: an intent is written once, a record as often as it changes", "
   Record changed = record("web");
   changed.bundle = std::string(5000, 'x');
   directory.write_record(changed);
-  directory.write_record(record("web"));
+  directory.prepare_record(record("web"));
+  CHECK(directory.find_record() == changed);
+  directory.publish_record();
   CHECK(directory.find_record() == record("web"));
 }
 
@@ -366,6 +368,23 @@ TEST_CASE("store: a name that was given to a new container while we waited is th
   fresh.write_record(next);
   fresh.unlock();
   CHECK(status_of(waiter) == 0);
+}
+
+TEST_CASE("store: a directory that is locked again is its container, or gone", "[store]") {
+  const Scratch scratch;
+  const Store store = store_in(scratch);
+  ContainerDirectory kept = store.claim("web");
+  kept.unlock();
+  store.open("web", Lock::exclusive).write_record(record("web"));
+  CHECK(kept.lock_again());
+  CHECK(kept.find_record());
+  kept.unlock();
+
+  store.open("web", Lock::exclusive).remove();
+  CHECK_FALSE(kept.lock_again());
+  kept.unlock();
+  const ContainerDirectory another = store.claim("web");
+  CHECK_FALSE(kept.lock_again());
 }
 
 TEST_CASE("store: the cache of filters is private and outside of every id", "[store]") {
