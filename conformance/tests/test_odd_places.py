@@ -117,7 +117,7 @@ def test_without_privilege_in_a_container_the_error_says_which_call(nested):
         nested.set(f"process.capabilities.{name}", [])
     said = nested.run_inside("tare run inner")
     assert said.code == 1
-    assert re.search(r"\w+\([^)]+\): operation not permitted", said.err)
+    assert re.search(r"\w+(\([^)]+\)| \[\d+\]<[^>]+>): operation not permitted", said.err)
 
 
 @pytest.fixture

@@ -24,6 +24,12 @@ Room make_room(std::size_t limit) {
   return std::make_unique_for_overwrite<char[]>(limit);
 }
 
+// A peer that died with our message unread resets the connection. That is told once, and before
+// what the peer had sent (net/core/datagram.c): the next call gives that, or the end.
+bool is_passing(int number) {
+  return number == EINTR || number == ECONNRESET;
+}
+
 using ControlBuffer = std::array<char, CMSG_SPACE(sizeof(int))>;
 
 // Gives how many bytes were taken: all of them, but for a stream in the midst of which a signal
@@ -153,9 +159,7 @@ Message receive_message(FdRef socket, std::size_t limit) {
   message.msg_controllen = CMSG_LEN(sizeof(int));
   ssize_t got = -1;
   while ((got = ::recvmsg(socket.number(), &message, MSG_CMSG_CLOEXEC)) < 0) {
-    // A peer that died with our message unread resets the connection: for us it has closed.
-    if (errno == ECONNRESET) return Message{};
-    if (errno != EINTR) raise(errno, "recvmsg {}", describe(socket));
+    if (!is_passing(errno)) raise(errno, "recvmsg {}", describe(socket));
   }
   out.attached = take_attached(message);
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
@@ -169,8 +173,7 @@ std::string read_message(FdRef socket, std::size_t limit) {
   const Room room = make_room(limit);
   ssize_t got = -1;
   while ((got = ::read(socket.number(), room.get(), limit)) < 0) {
-    if (errno == ECONNRESET) return {};
-    if (errno != EINTR) raise(errno, "read {}", describe(socket));
+    if (!is_passing(errno)) raise(errno, "read {}", describe(socket));
   }
   return {room.get(), static_cast<std::size_t>(got)};
 }

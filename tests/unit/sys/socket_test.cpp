@@ -157,6 +157,17 @@ TEST_CASE("a peer that died with our message unread has closed, whichever way we
   }
 }
 
+TEST_CASE("what a peer said before it died is heard although it left our message unread",
+          "[socket]") {
+  const bool by_read = GENERATE(false, true);
+  auto [one, other] = socket_pair();
+  send_message(other, "never read");
+  send_message(one, "last words");
+  one.reset();
+  CHECK((by_read ? read_message(other, 10) : receive_message(other).bytes) == "last words");
+  CHECK(read_message(other, 10).empty());
+}
+
 TEST_CASE("sending to a peer that is gone is an error and no signal", "[socket]") {
   const Child child = spawn({}, [] {
     // Whoever started the tests may have it ignored.
