@@ -62,6 +62,17 @@ def test_parameters_are_set_though_the_container_sees_them_read_only(box):
     assert shown(box, "net/ipv4/ip_default_ttl") == ["79"]
 
 
+@pytest.mark.parametrize("options", [["ro"], ["subset=pid"], []])
+def test_parameters_are_set_whatever_the_containers_procfs_is_like(box, options):
+    box.bundle.namespace("network")
+    mounts = box.bundle.config["mounts"]
+    next(mount for mount in mounts if mount["destination"] == "/proc")["options"] = options
+    mounts.append({"destination": "/whole", "type": "proc", "source": "proc"})
+    box.set("linux.sysctl", {"net.ipv4.ip_default_ttl": "78"})
+    box.args("/bin/cat", "/whole/sys/net/ipv4/ip_default_ttl")
+    assert box.run().check().out == "78\n"
+
+
 def test_a_parameter_of_a_joined_namespace_is_set_there(box):
     other = box.sibling("other")
     other.bundle.namespace("network")

@@ -109,6 +109,9 @@ struct Made {
   std::vector<KernelTree> kernel_trees{};  ///< those that no later mount has covered
 };
 
+/// The root of what was mounted at the container's /proc, as it was then.
+std::optional<sys::FdRef> find_proc(const Made& made) noexcept;
+
 /// Maps the ids of a detached mount that init has cloned from the container's own tree. The right
 /// to do so is over the filesystem, and the parent's.
 using MapIds = std::function<void(const Mount& mount, sys::FdRef tree)>;

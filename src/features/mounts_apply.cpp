@@ -246,6 +246,13 @@ Made apply_in_init(const Plan& plan, const sys::Root& root, Sources sources,
   return made;
 }
 
+std::optional<sys::FdRef> find_proc(const Made& made) noexcept {
+  for (const KernelTree& tree : made.kernel_trees) {
+    if (tree.destination == "/proc") return tree.root.fd();
+  }
+  return std::nullopt;
+}
+
 void finish_in_init(const Made& made) {
   for (const sys::Fd& mount : made.late_readonly) {
     sys::set_attributes(mount, {.set = MOUNT_ATTR_RDONLY}, false);

@@ -3,6 +3,7 @@
 /// container can shape (CVE-2025-52881).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,9 @@ Plan plan(const Spec& spec, const namespaces::Plan& namespaces, bool hostname_gi
 /// Refuses settings whose namespace is joined by a path that turns out to be the runtime's own:
 /// they would be the host's. Throws Error(spec).
 void check_in_parent(const Plan& plan, const std::vector<namespaces::Target>& joined);
-void apply_in_init(const Plan& plan);
+/// Writes them, each below the root of a procfs and across no mount: `procfs` is what was mounted
+/// at the container's /proc, if anything was. Throws Error(system) naming the field.
+void apply_in_init(const Plan& plan, std::optional<sys::FdRef> procfs);
 void explain(const Plan& plan, Explain& out);
 
 }  // namespace tare::sysctl

@@ -107,7 +107,7 @@ void set_up(const Plan& plan, InitTools& tools) {
   steps.begin("sysctl and masked paths");
   hostname::apply_in_init(plan.hostname);
   // Before the read-only paths: they freeze /proc/sys.
-  sysctl::apply_in_init(plan.sysctl);
+  sysctl::apply_in_init(plan.sysctl, mounts::find_proc(made));
   masked_paths::apply_in_init(plan.masked_paths, root, made.kernel_trees,
                               std::move(tools.null_device));
   mounts::finish_in_init(made);
