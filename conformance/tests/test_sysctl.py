@@ -62,6 +62,7 @@ def test_parameters_are_set_though_the_container_sees_them_read_only(box):
     assert shown(box, "net/ipv4/ip_default_ttl") == ["79"]
 
 
+@pytest.mark.peer(runc="writes through the container's /proc, and needs it whole")
 @pytest.mark.parametrize("options", [["ro"], ["subset=pid"], []])
 def test_parameters_are_set_whatever_the_containers_procfs_is_like(box, options):
     box.bundle.namespace("network")

@@ -21,7 +21,7 @@ sysctl::Plan plan_of(const std::string& path, const std::string& value) {
 // What comes of an attempt to set a parameter: nothing, or the error and its field.
 std::string attempt(const sysctl::Plan& plan) {
   try {
-    sysctl::apply_in_init(plan);
+    sysctl::apply_in_init(plan, std::nullopt);
   } catch (const Error& error) {
     return error.message() + " " + error.field();
   }
@@ -37,7 +37,8 @@ TEST_CASE("sysctl: parameters are set in the container's namespaces and nowhere 
           sysctl::apply_in_init({.settings = {{.path = "net/ipv4/ip_default_ttl", .value = "77"},
                                               {.path = "kernel/msgmax", .value = "4242"},
                                               {.path = "fs/mqueue/msg_max", .value = "11"},
-                                              {.path = "kernel/domainname", .value = "example"}}});
+                                              {.path = "kernel/domainname", .value = "example"}}},
+                                std::nullopt);
           return test::read(kTtl) + test::read("/proc/sys/kernel/msgmax") +
                  test::read("/proc/sys/fs/mqueue/msg_max") +
                  test::read("/proc/sys/kernel/domainname");
@@ -52,7 +53,7 @@ TEST_CASE("sysctl: what is mounted over a parameter in the container deceives no
     test::mount("", "/", nullptr, MS_PRIVATE | MS_REC);
     test::mount("proc", "/proc", "proc", 0);
     test::mount("/proc/sys/kernel/core_pattern", kTtl, nullptr, MS_BIND);
-    sysctl::apply_in_init(plan_of("net/ipv4/ip_default_ttl", "77"));
+    sysctl::apply_in_init(plan_of("net/ipv4/ip_default_ttl", "77"), std::nullopt);
     if (::umount(kTtl.c_str()) < 0) return std::string("umount");
     return test::read(kTtl);
   });
@@ -66,7 +67,7 @@ TEST_CASE("sysctl: no procfs need be mounted in the container at all") {
           test::mount("", "/", nullptr, MS_PRIVATE | MS_REC);
           test::mount("fake", "/proc", "tmpfs", 0);
           test::write(kTtl, "old");
-          sysctl::apply_in_init(plan_of("net/ipv4/ip_default_ttl", "77"));
+          sysctl::apply_in_init(plan_of("net/ipv4/ip_default_ttl", "77"), std::nullopt);
           const std::string fake = test::read(kTtl);
           if (::umount("/proc") < 0) return std::string("umount");
           return fake + test::read(kTtl);
@@ -92,7 +93,8 @@ TEST_CASE("sysctl: in a user namespace of its own a container sets its own param
   if (test::skip_unless_root()) return;
   CHECK(test::in_child(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID, [] {
           sysctl::apply_in_init({.settings = {{.path = "net/ipv4/ip_default_ttl", .value = "77"},
-                                              {.path = "user/max_mnt_namespaces", .value = "7"}}});
+                                              {.path = "user/max_mnt_namespaces", .value = "7"}}},
+                                std::nullopt);
           return test::read(kTtl) + test::read("/proc/sys/user/max_mnt_namespaces");
         }) == "77\n7\n");
 }
