@@ -118,7 +118,7 @@ TEST_CASE("sysctl: where no new procfs is allowed, the container's own is used i
           test::mount("fake", "/proc", "tmpfs", 0);
           test::write(kTtl, "old");
           return attempt(plan_of("net/ipv4/ip_default_ttl", "77"));
-        }) == "/proc is no procfs /linux/sysctl");
+        }) == "sysctl net.ipv4.ip_default_ttl = \"77\": /proc is no procfs /linux/sysctl");
 }
 
 }  // namespace tare
