@@ -145,7 +145,7 @@ sys::Fd open_procfs() {
 // The parameter in the container's own procfs, which is there already; nullopt where that does not
 // show it, is read-only, or has something mounted on the way.
 std::optional<sys::Fd> find_mounted(std::optional<sys::FdRef> procfs, const std::string& path) {
-  if (!procfs || !is_whole_procfs(*procfs)) return std::nullopt;
+  if (!procfs) return std::nullopt;
   try {
     return sys::open_beneath(*procfs, path, O_WRONLY);
   } catch (const Error&) {
@@ -207,6 +207,10 @@ void check_in_parent(const Plan& plan, const std::vector<namespaces::Target>& jo
 }
 
 void apply_in_init(const Plan& plan, std::optional<sys::FdRef> procfs) {
+  if (plan.settings.empty()) return;
+  const bool whole =
+      asked_by([] { return "/linux/sysctl"; }, [&] { return procfs && is_whole_procfs(*procfs); });
+  if (!whole) procfs.reset();
   sys::Fd own;
   for (const Setting& setting : plan.settings) {
     asked_by([&] { return setting.pointer; },
