@@ -7,7 +7,6 @@
 #include <charconv>
 
 #include "stages/limits.hpp"
-#include "sys/cgroup_file.hpp"
 #include "sys/file.hpp"
 #include "sys/socket.hpp"
 
@@ -115,10 +114,9 @@ Error death_of(std::string_view who, const sys::ExitStatus& status,
     return Error(ErrorKind::system, fmt::format("{} exited with status {}", who, status.code));
   }
   Error error(ErrorKind::system, fmt::format("{} was killed by signal {}", who, status.signal));
-  // systemd removes a scope with its last process, and the count of what was killed goes with it.
-  if (status.signal == SIGKILL && !cgroup_directory.empty() &&
-      !sys::find_directory(sys::FdRef::cwd(), cgroup_directory)) {
-    error.set_hint("a memory limit that is too low does this; the kernel's log would tell");
+  if (status.signal == SIGKILL && has_lost_its_counts(cgroup_directory)) {
+    error.add_cause(
+        "its cgroup is gone, and what it had counted: a memory limit that is too low does this");
   }
   return error;
 }

@@ -91,6 +91,18 @@ bool was_out_of_memory(const std::string& cgroup_directory) {
   return !cgroup_directory.empty() && has_counted(cgroup_directory + "/memory.events", "oom_kill");
 }
 
+bool has_lost_its_counts(const std::string& cgroup_directory) {
+  if (cgroup_directory.empty() || find_word(cgroup_directory + "/memory.events")) return false;
+  // The kernel takes a cgroup's files away before the directory. Where they are missing because the
+  // controller is off the parent says so; but systemd turns it off there once the last cgroup that
+  // needed it is gone, so that this is asked before the directory is looked for, and not after.
+  const std::string parent = cgroup_directory.substr(0, cgroup_directory.rfind('/'));
+  const std::optional<std::string> controllers =
+      sys::read_value(sys::FdRef::cwd(), parent + "/cgroup.subtree_control");
+  return !controllers || controllers->find("memory") != std::string::npos ||
+         !sys::find_directory(sys::FdRef::cwd(), cgroup_directory);
+}
+
 std::string memory_limit_of(const std::string& cgroup_directory) {
   // Where the limit was hit it is an event of the cgroup's own, and not one from below.
   return first_limit(cgroup_directory, "memory.max", [](const std::string& cgroup, const auto&) {

@@ -13,6 +13,10 @@ namespace tare::stages {
 /// Whether the kernel has killed a process of the cgroup for want of memory.
 bool was_out_of_memory(const std::string& cgroup_directory);
 
+/// Whether what the kernel counted of this cgroup's memory is gone, with the cgroup or ahead of it:
+/// systemd removes a scope with its last process. False where memory was never counted there.
+bool has_lost_its_counts(const std::string& cgroup_directory);
+
 /// The limit of memory that was hit, as "memory.max of /sys/fs/cgroup/x is 65536": that of the
 /// cgroup, or of one above it. Empty where none of them was hit.
 std::string memory_limit_of(const std::string& cgroup_directory);

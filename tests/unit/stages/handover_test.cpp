@@ -211,10 +211,13 @@ TEST_CASE("a kill for want of memory is told in runc's words, and only that", "[
         "the container's init exited with status 1");
 }
 
-TEST_CASE("a cgroup that is gone tells of no memory", "[handover]") {
+TEST_CASE("a cgroup that is gone may have been short of memory, if it was a kill", "[handover]") {
   const sys::Child killed = sys::spawn({}, [] { return ::raise(SIGKILL); });
   CHECK(death_of_init(killed, "/no/such/cgroup").message() ==
-        "the container's init was killed by signal 9");
+        "the container's init was killed by signal 9: its cgroup is gone, and what it had counted: "
+        "a memory limit that is too low does this");
+  CHECK(death_of_init(ended(1), "/no/such/cgroup").message() ==
+        "the container's init exited with status 1");
 }
 
 TEST_CASE("a death for want of memory is told of a process that has not executed", "[handover]") {

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cerrno>
@@ -44,6 +45,19 @@ TEST_CASE("limits: a kill for want of memory is one that the cgroup has counted"
   CHECK_FALSE(was_out_of_memory(tree.inner));
   tree.put(tree.inner, "memory.events", "low 0\noom 1\noom_kill 12\noom_group_kill 0\n");
   CHECK(was_out_of_memory(tree.inner));
+}
+
+TEST_CASE("limits: counts are lost with the files of a cgroup, and not where there were none") {
+  const Tree tree;
+  CHECK_FALSE(has_lost_its_counts(""));
+  CHECK_FALSE(has_lost_its_counts(tree.inner));
+  CHECK(has_lost_its_counts(tree.outer + "/gone/with/all"));
+  const std::string controllers = GENERATE("cpu memory pids\n", "cpu pids\n");
+  tree.put(tree.outer, "cgroup.subtree_control", controllers);
+  CHECK(has_lost_its_counts(tree.outer + "/gone"));
+  // Its files are gone, and the directory not yet; or it never had any.
+  REQUIRE(::unlink((tree.inner + "/memory.events").c_str()) == 0);
+  CHECK(has_lost_its_counts(tree.inner) == (controllers.find("memory") != std::string::npos));
 }
 
 TEST_CASE("limits: the limit of memory is the one that was hit, and not the one below it") {
