@@ -4,19 +4,20 @@
 
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
+#include <cstring>
 #include <set>
 
+#include "spec/json_library.hpp"
 #include "spec/reader.hpp"
 
 namespace tare::spec {
 namespace {
 
-using nlohmann::json;
-
 // No field of the specification nests deeper than 8; without a bound, a hostile text could use up
-// the stack of whatever later walks the tree.
+// the stack of whatever walks the tree, and of the library, which reads by recursion.
 constexpr std::size_t kMaxDepth = 64;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 struct Position {
   std::size_t line = 1;
@@ -32,138 +33,130 @@ Position position_of(std::string_view text, std::size_t offset) {
   return at;
 }
 
-// The library says "[json.exception.parse_error.101] parse error at line 1, column 2: what; last
-// read: 'token'". The position is told by ours; the token may be as long as the text and is not
-// quoted, nor need it be UTF-8.
-std::string reason_of(std::string_view text) {
-  const auto drop_through = [&text](std::string_view end) {
-    const std::size_t at = text.find(end);
-    if (at != std::string_view::npos) text.remove_prefix(at + end.size());
-  };
-  drop_through("] ");
-  if (text.starts_with("parse error")) drop_through(": ");
-  for (const std::string_view token : {"; last read: ", " parsing '"}) {
-    text = text.substr(0, text.find(token));
+// The library's own words, which quote nothing of the text, as the end of a sentence of ours.
+std::string reason_of(rapidjson::ParseErrorCode code, char found) {
+  if (code == rapidjson::kParseErrorTermination) {
+    return fmt::format("nested deeper than {}", kMaxDepth);
   }
-  return std::string(text);
+  // To the library it is an escape that is not one.
+  if (code == rapidjson::kParseErrorStringEscapeInvalid && found != '\\') {
+    return "a control character in a string, which must be escaped";
+  }
+  std::string reason = rapidjson::GetParseError_En(code);
+  reason.front() = static_cast<char>(reason.front() - 'A' + 'a');
+  reason.pop_back();
+  return reason;
 }
 
-// Builds the tree as the library's own handler does, and refuses duplicate names on the way: the
-// default handler keeps the last one in silence.
-class Builder : public nlohmann::json_sax<json> {
- public:
-  explicit Builder(json& top) : top_(top) {}
-
-  bool null() override { return add(nullptr); }
-  bool boolean(bool value) override { return add(value); }
-  bool number_integer(number_integer_t value) override { return add(value); }
-  bool number_unsigned(number_unsigned_t value) override { return add(value); }
-  bool number_float(number_float_t value, const string_t&) override { return add(value); }
-  bool string(string_t& value) override { return add(std::move(value)); }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(std::size_t) override { return open(json::object()); }
-  bool start_array(std::size_t) override { return open(json::array()); }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-
-  bool key(string_t& name) override {
-    const auto [member, is_new] = stack_.back()->emplace(name, nullptr);
-    if (!is_new) return refuse(fmt::format("duplicate name \"{}\"", name));
-    slot_ = &member.value();
-    return true;
+// Where the text is no UTF-8. The library can be told to look as it reads, which takes as long as
+// the reading; and a text that is all ASCII, as most are, is seen to be so eight bytes at a time.
+std::optional<std::size_t> find_ill_formed(const std::string& text) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080U;
+  std::size_t at = 0;
+  for (std::uint64_t eight = 0; at + sizeof(eight) <= text.size(); at += sizeof(eight)) {
+    std::memcpy(&eight, text.data() + at, sizeof(eight));
+    if ((eight & kHighBits) != 0) break;
   }
-
-  bool parse_error(std::size_t offset, const std::string&,
-                   const nlohmann::detail::exception& exception) override {
-    offset_ = offset;
-    return refuse(reason_of(exception.what()));
+  rapidjson::MemoryStream rest(text.data() + at, text.size() - at);
+  while (rest.Tell() < text.size() - at) {
+    const std::size_t character = at + rest.Tell();
+    unsigned ignored = 0;
+    if (!rapidjson::UTF8<>::Decode(rest, &ignored)) return character;
   }
+  return std::nullopt;
+}
 
-  const std::string& fault() const { return fault_; }
-  std::optional<std::size_t> offset() const { return offset_; }
-  // The innermost container that was being read.
-  const json& container() const { return stack_.empty() ? top_ : *stack_.back(); }
-
- private:
-  template <typename Value>
-  bool add(Value&& value) {
-    place(json(std::forward<Value>(value)));
-    return true;
-  }
-
-  json& place(json value) {
-    json* target = &top_;
-    if (slot_ != nullptr) {
-      target = std::exchange(slot_, nullptr);
-    } else if (!stack_.empty()) {
-      target = &stack_.back()->emplace_back(nullptr);
-    }
-    *target = std::move(value);
-    return *target;
-  }
-
-  bool open(json container) {
-    if (stack_.size() == kMaxDepth) return refuse(fmt::format("nested deeper than {}", kMaxDepth));
-    stack_.push_back(&place(std::move(container)));
-    return true;
-  }
-
-  bool close() {
-    stack_.pop_back();
-    return true;
-  }
-
-  bool refuse(std::string fault) {
-    fault_ = std::move(fault);
-    return false;
-  }
-
-  json& top_;
-  std::vector<json*> stack_;
-  json* slot_ = nullptr;
-  std::string fault_;
-  std::optional<std::size_t> offset_;
+// The library would take 64 KiB for even the smallest text, each time on pages that nothing else is
+// on.
+struct Pool {
+  rapidjson::MemoryPoolAllocator<> pool{1024};
 };
 
+}  // namespace
+
+// The library's tree, with a bound to its depth.
+class Document::Tree : Pool, public rapidjson::Document {
+ public:
+  Tree() : rapidjson::Document(&pool) {}
+
+  rapidjson::ParseResult parse(const char* text) {
+    rapidjson::ParseResult result;
+    const auto feed = [&](rapidjson::Document&) {
+      rapidjson::StringStream stream(text);
+      rapidjson::Reader reader;
+      result = reader.Parse(stream, *this);
+      return !result.IsError();
+    };
+    Populate(feed);
+    return result;
+  }
+
+  // What the library calls as it reads, in place of its own of these names.
+  bool StartObject() { return ++depth_ <= kMaxDepth && rapidjson::Document::StartObject(); }
+  bool StartArray() { return ++depth_ <= kMaxDepth && rapidjson::Document::StartArray(); }
+  bool EndObject(rapidjson::SizeType members) {
+    --depth_;
+    return rapidjson::Document::EndObject(members);
+  }
+  bool EndArray(rapidjson::SizeType elements) {
+    --depth_;
+    return rapidjson::Document::EndArray(elements);
+  }
+
+ private:
+  std::size_t depth_ = 0;
+};
+
+namespace {
+
 // RFC 6901 writes "~" and "/" within a name as ~0 and ~1.
-void add_name(std::string& path, const std::string& name) {
+void add_name(std::string& path, std::string_view name) {
   path += '/';
   for (const char c : name) path += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
 }
 
-void find_ignored(const json& here, const std::set<const json*>& asked_for, const std::string& path,
-                  std::vector<std::string>& out) {
-  std::size_t index = 0;
-  for (auto child = here.begin(); here.is_structured() && child != here.end(); ++child, ++index) {
-    std::string below = path;
-    if (here.is_object()) {
-      add_name(below, child.key());
-    } else {
-      below += fmt::format("/{}", index);
+// In the order of their names, as members() gives them.
+std::vector<const JsonValue::Member*> sorted(const JsonValue& object) {
+  std::vector<const JsonValue::Member*> members;
+  for (const JsonValue::Member& member : object.GetObject()) members.push_back(&member);
+  std::ranges::sort(members, {}, [](const auto* member) { return text_of(member->name); });
+  return members;
+}
+
+void find_ignored(const JsonValue& here, const std::set<const JsonValue*>& asked_for,
+                  const std::string& path, std::vector<std::string>& out) {
+  if (here.IsObject()) {
+    for (const JsonValue::Member* member : sorted(here)) {
+      std::string below = path;
+      add_name(below, text_of(member->name));
+      if (asked_for.count(&member->value) == 0) {
+        out.push_back(std::move(below));
+      } else {
+        find_ignored(member->value, asked_for, below, out);
+      }
     }
-    if (here.is_object() && asked_for.count(&*child) == 0) {
-      out.push_back(std::move(below));
-    } else {
-      find_ignored(*child, asked_for, below, out);
+  } else if (here.IsArray()) {
+    for (rapidjson::SizeType index = 0; index < here.Size(); ++index) {
+      find_ignored(here[index], asked_for, fmt::format("{}/{}", path, index), out);
     }
   }
 }
 
 // Written as the search returns: most values that are passed on the way are not on the path, and a
 // Docker config has a thousand of them.
-bool find_path(const json& here, const json& wanted, std::string& path) {
+bool find_path(const JsonValue& here, const JsonValue& wanted, std::string& path) {
   if (&here == &wanted) return true;
-  if (const auto* members = here.get_ptr<const json::object_t*>()) {
-    for (const auto& [name, member] : *members) {
-      if (!find_path(member, wanted, path)) continue;
+  if (here.IsObject()) {
+    for (const JsonValue::Member& member : here.GetObject()) {
+      if (!find_path(member.value, wanted, path)) continue;
       std::string step;
-      add_name(step, name);
+      add_name(step, text_of(member.name));
       path.insert(0, step);
       return true;
     }
-  } else if (const auto* items = here.get_ptr<const json::array_t*>()) {
-    for (std::size_t index = 0; index < items->size(); ++index) {
-      if (!find_path((*items)[index], wanted, path)) continue;
+  } else if (here.IsArray()) {
+    for (rapidjson::SizeType index = 0; index < here.Size(); ++index) {
+      if (!find_path(here[index], wanted, path)) continue;
       path.insert(0, fmt::format("/{}", index));
       return true;
     }
@@ -171,18 +164,54 @@ bool find_path(const json& here, const json& wanted, std::string& path) {
   return false;
 }
 
+// A name that the object has more than once, or none. The library keeps both; where the object is
+// small, as nearly all are, comparing each with each takes no memory.
+std::optional<std::string_view> twice_in(const JsonValue& object) {
+  constexpr rapidjson::SizeType kSmall = 16;
+  if (object.MemberCount() > kSmall) {
+    const std::vector<const JsonValue::Member*> members = sorted(object);
+    const auto name = [](const auto* member) { return text_of(member->name); };
+    const auto found = std::ranges::adjacent_find(members, {}, name);
+    if (found == members.end()) return std::nullopt;
+    return text_of((*found)->name);
+  }
+  for (auto one = object.MemberBegin(); one != object.MemberEnd(); ++one) {
+    for (auto other = object.MemberBegin(); other != one; ++other) {
+      if (text_of(one->name) == text_of(other->name)) return text_of(one->name);
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-Document::Document(std::string name, std::string_view text)
-    : name_(std::move(name)), top_(std::make_unique<json>()) {
+Document::Document(std::string name, const std::string& text)
+    : name_(std::move(name)), top_(std::make_unique<Tree>()) {
   // The library takes a NUL for the end of the text, whatever follows.
-  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+  if (const std::size_t nul = text.find('\0'); nul != std::string::npos) {
     throw fault_at(text, nul, "a NUL byte");
   }
-  Builder builder(*top_);
-  if (json::sax_parse(text, &builder)) return;
-  if (!builder.offset()) throw Reader(*this, builder.container()).error(builder.fault());
-  throw fault_at(text, *builder.offset() == 0 ? 0 : *builder.offset() - 1, builder.fault());
+  if (const std::optional<std::size_t> at = find_ill_formed(text)) {
+    throw fault_at(text, *at, "no UTF-8");
+  }
+  const std::size_t begin = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  const rapidjson::ParseResult result = top_->parse(text.c_str() + begin);
+  if (result.IsError()) {
+    const std::size_t at = begin + result.Offset();
+    throw fault_at(text, at, reason_of(result.Code(), text.c_str()[at]));
+  }
+  refuse_duplicates(*top_);
+}
+
+void Document::refuse_duplicates(const JsonValue& here) const {
+  if (here.IsObject()) {
+    if (const std::optional<std::string_view> name = twice_in(here)) {
+      throw Reader(*this, here).error(fmt::format("duplicate name \"{}\"", *name));
+    }
+    for (const JsonValue::Member& member : here.GetObject()) refuse_duplicates(member.value);
+  } else if (here.IsArray()) {
+    for (const JsonValue& element : here.GetArray()) refuse_duplicates(element);
+  }
 }
 
 Error Document::fault_at(std::string_view text, std::size_t offset, std::string_view fault) const {
@@ -191,8 +220,7 @@ Error Document::fault_at(std::string_view text, std::size_t offset, std::string_
                fmt::format("{}: line {}, column {}: {}", name_, at.line, at.column, fault));
 }
 
-// A tree is not taken down: that takes a third as long as to build it, of a process that ends soon.
-// A sanitizer would call it a leak.
+// A tree is not taken down: it is of a process that ends soon. A sanitizer would call it a leak.
 Document::~Document() {
 #ifndef __SANITIZE_ADDRESS__
   static_cast<void>(top_.release());
@@ -209,7 +237,7 @@ std::vector<std::string> Document::ignored() const {
   return out;
 }
 
-std::string Document::pointer_of(const nlohmann::json& value) const {
+std::string Document::pointer_of(const JsonValue& value) const {
   std::string path;
   find_path(*top_, value, path);
   return path;

@@ -3,8 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
+
+#include "spec/json_library.hpp"
 
 namespace tare::spec {
 namespace {
@@ -12,26 +13,28 @@ namespace {
 // A value in an error is there to be recognised, not to be read in full.
 constexpr std::size_t kShownLength = 60;
 
-bool is_empty(const nlohmann::json& value) {
-  switch (value.type()) {
-    case nlohmann::json::value_t::null:
+bool is_empty(const JsonValue& value) {
+  switch (value.GetType()) {
+    case rapidjson::kNullType:
+    case rapidjson::kFalseType:
       return true;
-    case nlohmann::json::value_t::boolean:
-      return !value.get<bool>();
-    case nlohmann::json::value_t::string:
-      return value.get_ref<const std::string&>().empty();
-    case nlohmann::json::value_t::number_integer:
-    case nlohmann::json::value_t::number_unsigned:
-    case nlohmann::json::value_t::number_float:
-      return value == 0;
-    case nlohmann::json::value_t::array:
-    case nlohmann::json::value_t::object:
-      return std::all_of(value.begin(), value.end(), is_empty);
-    case nlohmann::json::value_t::binary:
-    case nlohmann::json::value_t::discarded:
+    case rapidjson::kTrueType:
       return false;
+    case rapidjson::kStringType:
+      return value.GetStringLength() == 0;
+    case rapidjson::kNumberType:
+      return value.GetDouble() == 0;
+    case rapidjson::kArrayType:
+      return std::all_of(value.Begin(), value.End(), is_empty);
+    case rapidjson::kObjectType:
+      return std::all_of(value.MemberBegin(), value.MemberEnd(),
+                         [](const JsonValue::Member& member) { return is_empty(member.value); });
   }
   return false;
+}
+
+bool is_whole(const JsonValue& value) {
+  return value.IsInt64() || value.IsUint64();
 }
 
 template <typename T>
@@ -42,12 +45,14 @@ std::string not_within(const std::string& shown, T low, T high) {
 }  // namespace
 
 std::optional<Reader> Reader::find(std::string_view key) const {
-  if (!value_->is_object()) throw wrong_type("an object");
-  const auto member = value_->find(key);
-  if (member == value_->end()) return std::nullopt;
-  document_->note(*member);
-  if (member->is_null()) return std::nullopt;
-  return Reader(*document_, *member);
+  if (!value_->IsObject()) throw wrong_type("an object");
+  for (const JsonValue::Member& member : value_->GetObject()) {
+    if (text_of(member.name) != key) continue;
+    document_->note(member.value);
+    if (member.value.IsNull()) return std::nullopt;
+    return Reader(*document_, member.value);
+  }
+  return std::nullopt;
 }
 
 Reader Reader::at(std::string_view key) const {
@@ -60,60 +65,67 @@ Reader Reader::at(std::string_view key) const {
 }
 
 std::vector<std::pair<std::string, Reader>> Reader::members() const {
-  if (!value_->is_object()) throw wrong_type("an object");
+  if (!value_->IsObject()) throw wrong_type("an object");
   std::vector<std::pair<std::string, Reader>> out;
-  out.reserve(value_->size());
-  for (auto member = value_->begin(); member != value_->end(); ++member) {
-    if (member.key().find('\0') != std::string::npos) {
+  out.reserve(value_->MemberCount());
+  for (const JsonValue::Member& member : value_->GetObject()) {
+    const std::string_view name = text_of(member.name);
+    if (name.find('\0') != std::string_view::npos) {
       throw error("a name must not hold a NUL character");
     }
-    document_->note(member.value());
-    out.emplace_back(member.key(), Reader(*document_, member.value()));
+    document_->note(member.value);
+    out.emplace_back(name, Reader(*document_, member.value));
   }
+  std::ranges::sort(out, {}, [](const auto& member) -> const std::string& { return member.first; });
   return out;
 }
 
 std::vector<Reader> Reader::items() const {
-  if (!value_->is_array()) throw wrong_type("an array");
+  if (!value_->IsArray()) throw wrong_type("an array");
   std::vector<Reader> out;
-  out.reserve(value_->size());
-  for (const nlohmann::json& item : *value_) out.emplace_back(*document_, item);
+  out.reserve(value_->Size());
+  for (const JsonValue& item : value_->GetArray()) out.emplace_back(*document_, item);
   return out;
 }
 
 std::string Reader::string() const {
-  if (!value_->is_string()) throw wrong_type("a string");
-  const auto& text = value_->get_ref<const std::string&>();
-  if (text.find('\0') != std::string::npos) throw error("a string must not hold a NUL character");
-  return text;
+  if (!value_->IsString()) throw wrong_type("a string");
+  const std::string_view text = text_of(*value_);
+  if (text.find('\0') != std::string_view::npos) {
+    throw error("a string must not hold a NUL character");
+  }
+  return std::string(text);
 }
 
 bool Reader::boolean() const {
-  if (!value_->is_boolean()) throw wrong_type("true or false");
-  return value_->get<bool>();
+  if (!value_->IsBool()) throw wrong_type("true or false");
+  return value_->GetBool();
 }
 
 std::vector<std::string> Reader::strings() const {
   std::vector<std::string> out;
-  for (const Reader& item : items()) out.push_back(item.string());
+  if (!value_->IsArray()) throw wrong_type("an array");
+  out.reserve(value_->Size());
+  for (const JsonValue& item : value_->GetArray()) {
+    out.push_back(Reader(*document_, item).string());
+  }
   return out;
 }
 
 std::int64_t Reader::signed_integer(std::int64_t low, std::int64_t high) const {
-  if (!value_->is_number_integer()) throw wrong_type("a whole number");
-  const bool fits =
-      !value_->is_number_unsigned() || std::in_range<std::int64_t>(value_->get<std::uint64_t>());
-  const auto number = value_->get<std::int64_t>();
-  if (!fits || number < low || number > high) throw error(not_within(shown(), low, high));
-  return number;
+  if (!is_whole(*value_)) throw wrong_type("a whole number");
+  if (!value_->IsInt64() || value_->GetInt64() < low || value_->GetInt64() > high) {
+    throw error(not_within(shown(), low, high));
+  }
+  return value_->GetInt64();
 }
 
 std::uint64_t Reader::unsigned_integer(std::uint64_t low, std::uint64_t high) const {
-  if (!value_->is_number_integer()) throw wrong_type("a whole number");
-  const bool fits = value_->is_number_unsigned() || value_->get<std::int64_t>() >= 0;
-  const auto number = value_->get<std::uint64_t>();
-  if (!fits || number < low || number > high) throw error(not_within(shown(), low, high));
-  return number;
+  if (!is_whole(*value_)) throw wrong_type("a whole number");
+  if (!value_->IsUint64() || value_->GetUint64() < low || value_->GetUint64() > high) {
+    throw error(not_within(shown(), low, high));
+  }
+  return value_->GetUint64();
 }
 
 std::string Reader::string_or(std::string_view key, std::string_view otherwise) const {
@@ -155,7 +167,10 @@ Error Reader::error(std::string_view text, ErrorKind kind) const {
 }
 
 std::string Reader::json() const {
-  return value_->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  rapidjson::StringBuffer text;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(text);
+  value_->Accept(writer);
+  return {text.GetString(), text.GetSize()};
 }
 
 std::string Reader::shown() const {

@@ -7,11 +7,12 @@
 /// absent, as it is for runc.
 #pragma once
 
+#include <rapidjson/fwd.h>
+
 #include <concepts>
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
 #include <span>
@@ -26,6 +27,9 @@ namespace tare::spec {
 
 class Document;
 
+/// A value as the library has it, which only this directory looks into.
+using JsonValue = rapidjson::Value;
+
 /// A word of the specification and what it stands for here.
 template <typename T>
 struct Word {
@@ -36,7 +40,7 @@ struct Word {
 /// One value of a document. Copy it freely; it is valid as long as the Document.
 class Reader {
  public:
-  Reader(const Document& document, const nlohmann::json& value) noexcept
+  Reader(const Document& document, const JsonValue& value) noexcept
       : document_(&document), value_(&value) {}
 
   /// The member `key` of this object, or nullopt when it is absent or null.
@@ -106,15 +110,15 @@ class Reader {
   Error wrong_type(std::string_view expected) const;
 
   const Document* document_;
-  const nlohmann::json* value_;
+  const JsonValue* value_;
 };
 
 /// A parsed JSON text and the name it goes by in errors ("config.json").
 class Document {
  public:
-  /// Throws Error(spec): with line and column for bad syntax, with the pointer for duplicate names
-  /// (which the specification's glossary forbids) and for nesting that is too deep.
-  Document(std::string name, std::string_view text);
+  /// Throws Error(spec): with line and column for bad syntax and for nesting that is too deep, with
+  /// the pointer for duplicate names (which the specification's glossary forbids).
+  Document(std::string name, const std::string& text);
   ~Document();
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;
@@ -124,9 +128,9 @@ class Document {
   const std::string& name() const noexcept { return name_; }
   /// From here on, remembers which members of objects are asked for: for `explain`. No other
   /// command pays for it.
-  void watch() { asked_for_ = std::make_unique<std::set<const nlohmann::json*>>(); }
+  void watch() { asked_for_ = std::make_unique<std::set<const JsonValue*>>(); }
   /// Remembers that a member was asked for, if anything is to be remembered.
-  void note(const nlohmann::json& member) const {
+  void note(const JsonValue& member) const {
     if (asked_for_) asked_for_->insert(&member);
   }
   /// The pointers of all members that nobody has asked for since watch(), in the order of their
@@ -134,14 +138,17 @@ class Document {
   std::vector<std::string> ignored() const;
 
   /// The pointer of a value that lies in this document.
-  std::string pointer_of(const nlohmann::json& value) const;
+  std::string pointer_of(const JsonValue& value) const;
 
  private:
+  class Tree;
+
+  void refuse_duplicates(const JsonValue& here) const;
   Error fault_at(std::string_view text, std::size_t offset, std::string_view fault) const;
 
   std::string name_;
-  std::unique_ptr<nlohmann::json> top_;
-  std::unique_ptr<std::set<const nlohmann::json*>> asked_for_{};
+  std::unique_ptr<Tree> top_;
+  std::unique_ptr<std::set<const JsonValue*>> asked_for_{};
 };
 
 }  // namespace tare::spec

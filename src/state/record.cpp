@@ -40,7 +40,7 @@ std::string dump(const Json& value, int indent = -1) {
 
 // A record is written by this program alone, so whatever does not read as it was written is damage.
 template <typename Read>
-auto read_strictly(std::string_view what, std::string_view text, Read&& read) {
+auto read_strictly(std::string_view what, const std::string& text, Read&& read) {
   try {
     const spec::Document document(std::string(what), text);
     return read(document.top());
@@ -170,7 +170,7 @@ std::string to_json(const Record& record) {
   });
 }
 
-Intent intent_from_json(std::string_view text) {
+Intent intent_from_json(const std::string& text) {
   return read_strictly("intent", text, [](const spec::Reader& top) {
     return Intent{
         .id = top.at("id").string(),
@@ -194,7 +194,7 @@ Intent intent_from_json(std::string_view text) {
   });
 }
 
-Record record_from_json(std::string_view text) {
+Record record_from_json(const std::string& text) {
   return read_strictly("state", text, [](const spec::Reader& top) {
     return Record{
         .id = top.at("id").string(),

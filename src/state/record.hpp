@@ -14,8 +14,8 @@ std::string to_json(const Intent& intent);
 std::string to_json(const Record& record);
 /// Throw Error(state) "damaged ..." for anything but what to_json wrote: wrong types, a pid below
 /// 1, fields missing.
-Intent intent_from_json(std::string_view text);
-Record record_from_json(std::string_view text);
+Intent intent_from_json(const std::string& text);
+Record record_from_json(const std::string& text);
 
 /// The state as runtime.md has it, for hooks: ociVersion, id, status, pid, bundle, annotations,
 /// compact.

@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::string_literals;
 
-constexpr std::string_view kConfig = R"({
+const std::string kConfig = R"({
   "null": null,
   "string": "text",
   "number": 7,
@@ -75,7 +75,7 @@ TEST_CASE("a value of another type is refused with its place and what was found"
   check([&] { top.at("array").strings(); }, " /array/1: expected a string, found 7", "/array/1");
   check([&] { top.string(); },
         ": expected a string, found "
-        "{\"array\":[\"a\",7,{\"deep\":[]}],\"exponent\":1000.0,\"fraction\":1.…",
+        "{\"null\":null,\"string\":\"text\",\"number\":7,\"fraction\":1.5,\"expo…",
         "");
 }
 
@@ -144,11 +144,11 @@ TEST_CASE("a whole number is taken within the range of its type and not beyond",
   CHECK(verdict<std::int64_t>("9223372036854775808") ==
         "d /0: 9223372036854775808 is not within -9223372036854775808 and 9223372036854775807");
   CHECK(verdict<std::int64_t>("-9223372036854775809") ==
-        "d /0: expected a whole number, found -9.223372036854776e+18");
+        "d /0: expected a whole number, found -9223372036854776000.0");
   CHECK(verdict<std::uint64_t>("18446744073709551615") == "in");
   CHECK(verdict<std::uint64_t>("0") == "in");
   CHECK(verdict<std::uint64_t>("18446744073709551616") ==
-        "d /0: expected a whole number, found 1.8446744073709552e+19");
+        "d /0: expected a whole number, found 18446744073709553000.0");
   CHECK(verdict<std::uint64_t>("-1") == "d /0: -1 is not within 0 and 18446744073709551615");
   CHECK(verdict<std::uint64_t>("-9223372036854775808") ==
         "d /0: -9223372036854775808 is not within 0 and 18446744073709551615");
@@ -262,7 +262,7 @@ TEST_CASE("a long value is shown by its beginning, and no character is cut in tw
 
 TEST_CASE("a value is given back as JSON, whole", "[reader]") {
   const Document document("config.json", kConfig);
-  CHECK(document.top().at("object").json() == R"({"":0,"a":{"a/b~c":"x"},"b":1})");
+  CHECK(document.top().at("object").json() == R"({"b":1,"a":{"a/b~c":"x"},"":0})");
 }
 
 TEST_CASE("a reader may be copied and outlives the one that made it", "[reader]") {
