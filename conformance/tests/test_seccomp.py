@@ -2,6 +2,7 @@
 
 import platform
 import signal
+import subprocess
 
 import pytest
 
@@ -176,19 +177,28 @@ def test_an_unknown_name_is_no_error_and_changes_nothing(box):
     assert run_calls(box, ("getpid",), fchmod()) == ["ok", "EPERM"]
 
 
+@pytest.fixture
+def gated(box):
+    """A box on a kernel that has the 32-bit gate: some are built or booted without it."""
+    tried = subprocess.run([box.bundle.rootfs / "act", "int80", "20"], check=False, capture_output=True)
+    if tried.stdout != b"ok\n":
+        pytest.skip("this kernel has no 32-bit gate (ia32_emulation)")
+    return box
+
+
 @X86_64
-def test_the_gate_of_another_architecture_is_under_the_same_rules(box):
-    under(box, rule("ERRNO"), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"])
+def test_the_gate_of_another_architecture_is_under_the_same_rules(gated):
+    under(gated, rule("ERRNO"), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"])
     fchmod_of_i386, getpid_of_i386 = 94, 20
     calls = [("int80", getpid_of_i386), ("int80", fchmod_of_i386, -1, 0), fchmod()]
-    assert run_calls(box, *calls) == ["ok", "EPERM", "EPERM"]
+    assert run_calls(gated, *calls) == ["ok", "EPERM", "EPERM"]
 
 
 @X86_64
-def test_the_gate_of_an_architecture_that_is_not_listed_is_closed(box):
-    under(box, rule("ERRNO"))
-    box.sh("/act int80 94 -1 0; echo $?")
-    assert box.run().check().out in (f"{SIGSYS}\n", "ENOSYS\n0\n", "EPERM\n0\n")
+def test_the_gate_of_an_architecture_that_is_not_listed_is_closed(gated):
+    under(gated, rule("ERRNO"))
+    gated.sh("/act int80 94 -1 0; echo $?")
+    assert gated.run().check().out in (f"{SIGSYS}\n", "ENOSYS\n0\n", "EPERM\n0\n")
 
 
 @X86_64
