@@ -121,7 +121,9 @@ long by_x86(long number) {
 TEST_CASE("a call by the 32-bit numbers follows its own table", "[seccomp]") {
   constexpr long getppid_of_x86 = 64;
   constexpr long getpriority_of_x86 = 96;
-  if (end_of([] { return by_x86(getppid_of_x86) > 0 ? 0 : 1; }).code != 0) {
+  const auto tried = end_of([] { return by_x86(getppid_of_x86) > 0 ? 0 : 1; });
+  // Without it in the kernel, the gate is a fault like any other.
+  if (tried.code != 0 || tried.signal != 0) {
     WARN("skipped: this kernel runs no 32-bit syscalls");
     return;
   }
