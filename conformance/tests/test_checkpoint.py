@@ -105,19 +105,21 @@ def test_exec_finds_the_restored_container(saved, echoes):
 
 @pytest.mark.peer(runc=RUNC_FILES, crun=RUNC_FILES)
 def test_a_stream_may_be_a_file_of_the_host(saved):
-    saved.sh("read -r a < /go; echo $a; read -r a < /go; echo $a; exec sleep 1000")
-    gate = saved.bundle.rootfs / "go"
-    os.mkfifo(gate)
+    # Two gates: who came back to the same one could find its writer still there, and then its end.
+    saved.sh("read -r a < /first; echo $a; read -r a < /second; echo $a; exec sleep 1000")
+    first, second = (saved.bundle.rootfs / name for name in ("first", "second"))
+    os.mkfifo(first)
+    os.mkfifo(second)
     output = saved.path("output")
     with open(output, "ab") as file:
         saved.run("--detach", stdout=file, stderr=subprocess.DEVNULL).check()
-        gate.write_text("one\n")
+        first.write_text("one\n")
         saved.checkpoint().check()
         saved.runtime.popen(
             *("restore", "--detach", "--bundle", saved.bundle.path, "--image-path", saved.images),
             *(*MODE, saved.id), stdout=file, stderr=subprocess.DEVNULL,
         ).wait().check()
-    gate.write_text("two\n")
+    second.write_text("two\n")
     assert events.read_all(os.open(output, os.O_RDONLY), "output").split()[0] == "one"
 
 
