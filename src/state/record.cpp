@@ -88,17 +88,11 @@ json to_json(const Outside& outside) {
           {"pipes", outside.pipes}};
 }
 
-std::vector<std::string> read_texts(const spec::Reader& list) {
-  std::vector<std::string> texts;
-  for (const spec::Reader& item : list.items()) texts.push_back(item.string());
-  return texts;
-}
-
 Outside read_outside(const spec::Reader& object) {
-  return {.mounts = read_texts(object.at("mounts")),
-          .masked = read_texts(object.at("masked")),
+  return {.mounts = object.at("mounts").strings(),
+          .masked = object.at("masked").strings(),
           .joined = object.at("joined").integer<std::uint64_t>(),
-          .pipes = read_texts(object.at("pipes"))};
+          .pipes = object.at("pipes").strings()};
 }
 
 ordered_json shown(const State& state, const std::string& owner) {

@@ -49,8 +49,8 @@ extern const Initializer first_end[] TARE_LIBRARY("__preinit_array_end");
 extern const Initializer constructors_begin[] TARE_LIBRARY("__init_array_start");
 extern const Initializer constructors_end[] TARE_LIBRARY("__init_array_end");
 extern const Function destructors_begin[] TARE_LIBRARY("__fini_array_start");
-extern const char program_end TARE_LIBRARY("_end");
 extern const Function destructors_end[] TARE_LIBRARY("__fini_array_end");
+extern const char program_end TARE_LIBRARY("_end");
 
 // From what size on memcpy and memset proceed in other ways: the library's own numbers for a
 // processor that it knows nothing of, and 3/4 of the shared cache where it has none.
