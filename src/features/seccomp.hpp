@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "features/explain.hpp"
@@ -81,7 +82,7 @@ struct Filter {
   /// As one text, to send to init and to keep beside the record for exec; and back, with its form
   /// checked. decode throws Error(internal).
   std::string encode() const;
-  static Filter decode(const std::string& bytes);
+  static Filter decode(std::string_view bytes);
 };
 
 using Annotations = std::map<std::string, std::string>;
@@ -101,11 +102,11 @@ Plan plan(const Spec& spec, const Host& host, const std::string& receiver = {});
 /// Compiles. Syscall names that an architecture does not know are left out there, as the peers do.
 /// Throws Error(unsupported) for more than the kernel takes.
 Filter compile(const Plan& plan);
-/// As compile, but keeps results in the directory `cache`, under a name made from the whole plan;
-/// the file holds the plan too, and is used only if that is the same. Written by rename. Whoever
-/// can write there can set any filter, so the directory must be the caller's own. No fault in it is
-/// an error.
-Filter compile_cached(const Plan& plan, sys::FdRef cache);
+/// As compile, encoded; and keeps results in the directory `cache`, under a name made from the
+/// whole plan; the file holds the plan too, and is used only if that is the same. Written by
+/// rename. Whoever can write there can set any filter, so the directory must be the caller's own.
+/// No fault in it is an error.
+std::string compile_cached(const Plan& plan, sys::FdRef cache);
 
 /// seccomp(2) SECCOMP_SET_MODE_FILTER. Needs no_new_privs or CAP_SYS_ADMIN. Gives the listener
 /// where the filter has one; until that is with an agent the caller must make no syscall but

@@ -45,10 +45,21 @@ void put_rule(std::string& out, const Rule& rule) {
   }
 }
 
-// All that a compiled filter depends on. Counts stand before what they count, so no two plans have
-// the same bytes.
-std::string encode(const Plan& plan) {
+// What of a plan's text is no number, and about as much again for the numbers.
+std::size_t expected_size(const Plan& plan) {
+  std::size_t size = 1024;
+  for (const Rule& rule : plan.rules) {
+    for (const std::string& name : rule.names) size += name.size() + sizeof(std::uint64_t);
+  }
+  return size;
+}
+
+// What a file of the cache begins with: the size of the rest of it, and all that a compiled filter
+// depends on. Counts stand before what they count, so no two plans have the same bytes.
+std::string header_of(const Plan& plan) {
   std::string out;
+  out.reserve(expected_size(plan));
+  put_number(out, 0);
   put_number(out, kCompilerVersion);
   const scmp_version* library = seccomp_version();
   for (const unsigned part : {library->major, library->minor, library->micro})
@@ -60,6 +71,8 @@ std::string encode(const Plan& plan) {
   for (const std::uint32_t token : plan.architectures) put_number(out, token);
   put_number(out, plan.rules.size());
   for (const Rule& rule : plan.rules) put_rule(out, rule);
+  const std::uint64_t size = out.size() - sizeof size;
+  out.replace(0, sizeof size, reinterpret_cast<const char*>(&size), sizeof size);
   return out;
 }
 
@@ -76,24 +89,37 @@ std::uint64_t hash_of(std::string_view bytes) {
   return hash;
 }
 
-// The file begins with the plan's length and bytes; what follows is the filter's.
-std::string header_of(const std::string& encoded_plan) {
-  std::string out;
-  put_text(out, encoded_plan);
-  return out;
+// What Filter::encode makes, in its parts.
+struct Parts {
+  std::uint32_t flags = 0;
+  std::string_view program;
+};
+
+std::optional<Parts> find_parts(std::string_view bytes) {
+  if (!bytes.starts_with(kFilterMagic) || bytes.size() <= kFilterHeader) return std::nullopt;
+  std::uint64_t numbers[2] = {};
+  bytes.copy(reinterpret_cast<char*>(numbers), sizeof numbers, kFilterMagic.size());
+  const std::string_view program = bytes.substr(kFilterHeader);
+  const std::size_t count = program.size() / sizeof(sock_filter);
+  const bool is_whole = program.size() % sizeof(sock_filter) == 0 && count <= BPF_MAXINSNS &&
+                        hash_of(program) == numbers[1];
+  if (!is_whole) return std::nullopt;
+  return Parts{.flags = static_cast<std::uint32_t>(numbers[0]), .program = program};
 }
 
 // A cache that cannot be read is a cache that has nothing.
-std::optional<Filter> find_cached(sys::FdRef cache, const std::string& name,
-                                  const std::string& header) {
+std::optional<std::string> find_cached(sys::FdRef cache, const std::string& name,
+                                       const std::string& header) {
   try {
     // NOFOLLOW and NONBLOCK: whatever else lies under the name must neither lead away nor block.
     const std::optional<sys::Fd> file =
         sys::find_at(cache, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return std::nullopt;
-    const std::string bytes = sys::read_all(*file, kLargestFile);
+    std::string bytes = sys::read_all(*file, kLargestFile);
     if (!bytes.starts_with(header)) return std::nullopt;
-    return Filter::decode(bytes.substr(header.size()));
+    bytes.erase(0, header.size());
+    if (!find_parts(bytes)) return std::nullopt;
+    return bytes;
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -140,18 +166,10 @@ std::string Filter::encode() const {
   return out;
 }
 
-Filter Filter::decode(const std::string& bytes) {
-  const Error malformed(ErrorKind::internal, "a compiled seccomp filter is malformed");
-  if (!bytes.starts_with(kFilterMagic) || bytes.size() <= kFilterHeader) throw malformed;
-  std::uint64_t numbers[2] = {};
-  bytes.copy(reinterpret_cast<char*>(numbers), sizeof numbers, kFilterMagic.size());
-  Filter filter{.program = bytes.substr(kFilterHeader),
-                .flags = static_cast<std::uint32_t>(numbers[0])};
-  const std::size_t count = filter.program.size() / sizeof(sock_filter);
-  const bool is_whole = filter.program.size() % sizeof(sock_filter) == 0 && count <= BPF_MAXINSNS &&
-                        hash_of(filter.program) == numbers[1];
-  if (!is_whole) throw malformed;
-  return filter;
+Filter Filter::decode(std::string_view bytes) {
+  const std::optional<Parts> parts = find_parts(bytes);
+  if (!parts) throw Error(ErrorKind::internal, "a compiled seccomp filter is malformed");
+  return {.program = std::string(parts->program), .flags = parts->flags};
 }
 
 Filter compile(const Plan& plan) {
@@ -164,14 +182,15 @@ Filter compile(const Plan& plan) {
                     });
 }
 
-Filter compile_cached(const Plan& plan, sys::FdRef cache) {
-  if (!plan.given_program.empty()) return compile(plan);
-  const std::string encoded = encode(plan);
-  const std::string name = fmt::format("{:016x}", hash_of(encoded));
-  const std::string header = header_of(encoded);
-  if (std::optional<Filter> cached = find_cached(cache, name, header)) return std::move(*cached);
-  Filter filter = compile(plan);
-  keep(cache, name, header + filter.encode());
+std::string compile_cached(const Plan& plan, sys::FdRef cache) {
+  if (!plan.given_program.empty()) return compile(plan).encode();
+  const std::string header = header_of(plan);
+  const std::string name = fmt::format("{:016x}", hash_of(header));
+  if (std::optional<std::string> cached = find_cached(cache, name, header)) {
+    return std::move(*cached);
+  }
+  std::string filter = compile(plan).encode();
+  keep(cache, name, header + filter);
   return filter;
 }
 

@@ -159,7 +159,7 @@ class Attendant {
   void compile_filter() {
     made_.timings.steps.begin("seccomp filter");
     const sys::Fd cache = store_.seccomp_cache();
-    filter_ = seccomp::compile_cached(made_.bundle.plan.seccomp, cache).encode();
+    filter_ = seccomp::compile_cached(made_.bundle.plan.seccomp, cache);
     made_.directory.write_seccomp(filter_);
   }
 

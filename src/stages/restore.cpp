@@ -161,7 +161,7 @@ class Restoration {
   void write_filter() {
     if (!plan().seccomp.enabled) return;
     const sys::Fd cache = store_.seccomp_cache();
-    restored_.directory.write_seccomp(seccomp::compile_cached(plan().seccomp, cache).encode());
+    restored_.directory.write_seccomp(seccomp::compile_cached(plan().seccomp, cache));
   }
 
   CriuRoot open_root() {

@@ -25,6 +25,15 @@ int open_retrying(FdRef dir, const std::string& path, int flags, mode_t mode) {
   }
 }
 
+// How much to make room for in all, where `used` bytes are read and there is room for no more. What
+// lies on a disk has a size, and all of it fits in at once, with a byte to see the end by: text
+// that is moved as room grows is written to new pages each time. Files of /proc and /sys have none.
+std::size_t room_after(FdRef fd, std::size_t used) {
+  constexpr std::size_t kSmall = 4096;
+  if (used == 0) return kSmall;
+  return std::max(2 * used, static_cast<std::size_t>(status(fd).st_size) + 1);
+}
+
 }  // namespace
 
 Fd open_at(FdRef dir, const std::string& path, int flags, mode_t mode) {
@@ -45,9 +54,8 @@ std::string read_all(FdRef fd, std::size_t limit) {
   std::size_t used = 0;
   for (;;) {
     // One byte more than the limit tells a file of exactly that size from a longer one.
-    const std::size_t room = std::min(used + std::max<std::size_t>(used, 4096), limit + 1);
-    bytes.resize(room);
-    const ssize_t got = ::read(fd.number(), bytes.data() + used, room - used);
+    if (used == bytes.size()) bytes.resize(std::min(room_after(fd, used), limit + 1));
+    const ssize_t got = ::read(fd.number(), bytes.data() + used, bytes.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) raise(errno, "read {}", describe(fd));
     used += static_cast<std::size_t>(got);
