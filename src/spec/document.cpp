@@ -5,11 +5,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 
 #include "spec/json_library.hpp"
 #include "spec/reader.hpp"
+#include "spec/utf8.hpp"
 
 namespace tare::spec {
 namespace {
@@ -46,24 +46,6 @@ std::string reason_of(rapidjson::ParseErrorCode code, char found) {
   reason.front() = static_cast<char>(reason.front() - 'A' + 'a');
   reason.pop_back();
   return reason;
-}
-
-// Where the text is no UTF-8. The library can be told to look as it reads, which takes as long as
-// the reading; and a text that is all ASCII, as most are, is seen to be so eight bytes at a time.
-std::optional<std::size_t> find_ill_formed(const std::string& text) {
-  constexpr std::uint64_t kHighBits = 0x8080808080808080U;
-  std::size_t at = 0;
-  for (std::uint64_t eight = 0; at + sizeof(eight) <= text.size(); at += sizeof(eight)) {
-    std::memcpy(&eight, text.data() + at, sizeof(eight));
-    if ((eight & kHighBits) != 0) break;
-  }
-  rapidjson::MemoryStream rest(text.data() + at, text.size() - at);
-  while (rest.Tell() < text.size() - at) {
-    const std::size_t character = at + rest.Tell();
-    unsigned ignored = 0;
-    if (!rapidjson::UTF8<>::Decode(rest, &ignored)) return character;
-  }
-  return std::nullopt;
 }
 
 // The library would take 64 KiB for even the smallest text, each time on pages that nothing else is

@@ -1,5 +1,5 @@
-/// The library that reads JSON, RapidJSON, as all of this directory includes it. Not for others:
-/// they have a Reader.
+/// The library that reads JSON, and writes what is written often: RapidJSON, as all of this
+/// directory includes it. Not for others: they have a Reader and a Writer.
 #pragma once
 
 #include <rapidjson/rapidjson.h>
@@ -12,6 +12,7 @@
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
+#include <rapidjson/prettywriter.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 

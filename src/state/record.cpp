@@ -1,8 +1,7 @@
 #include "state/record.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "spec/reader.hpp"
+#include "spec/writer.hpp"
 
 namespace tare {
 
@@ -25,18 +24,11 @@ std::string_view to_string(Status status) noexcept {
 namespace state {
 namespace {
 
-using nlohmann::json;
-using nlohmann::ordered_json;
+using spec::Writer;
 
 // Pid 1 is nobody's container: whoever writes it, or 0 or -1, wants the host's init, our own
 // process group or everything to be signalled.
 constexpr pid_t kLowestPid = 2;
-
-// Strings come from paths and annotations, which need not be UTF-8; printing them must not fail.
-template <typename Json>
-std::string dump(const Json& value, int indent = -1) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
 
 // A record is written by this program alone, so whatever does not read as it was written is damage.
 template <typename Read>
@@ -67,8 +59,12 @@ InitProcess read_init(const spec::Reader& object) {
   return init;
 }
 
-json to_json(const ResctrlGroup& group) {
-  return {{"directory", group.directory}, {"monitoring", group.monitoring}, {"own", group.own}};
+void add(Writer& out, const ResctrlGroup& group) {
+  out.add_object("resctrl", [&] {
+    out.add("directory", group.directory);
+    out.add("monitoring", group.monitoring);
+    out.add("own", group.own);
+  });
 }
 
 ResctrlGroup read_resctrl(const spec::Reader& object) {
@@ -77,15 +73,24 @@ ResctrlGroup read_resctrl(const spec::Reader& object) {
           .own = object.at("own").boolean()};
 }
 
+void add(Writer& out, const ScopeUnit& scope) {
+  out.add_object("scope", [&] {
+    out.add("name", scope.name);
+    out.add("user", scope.user);
+  });
+}
+
 ScopeUnit read_scope(const spec::Reader& object) {
   return {.name = object.at("name").string(), .user = object.at("user").boolean()};
 }
 
-json to_json(const Outside& outside) {
-  return {{"mounts", outside.mounts},
-          {"masked", outside.masked},
-          {"joined", outside.joined},
-          {"pipes", outside.pipes}};
+void add(Writer& out, const Outside& outside) {
+  out.add_object("outside", [&] {
+    out.add("mounts", outside.mounts);
+    out.add("masked", outside.masked);
+    out.add("joined", outside.joined);
+    out.add("pipes", outside.pipes);
+  });
 }
 
 Outside read_outside(const spec::Reader& object) {
@@ -95,73 +100,84 @@ Outside read_outside(const spec::Reader& object) {
           .pipes = object.at("pipes").strings()};
 }
 
-ordered_json shown(const State& state, const std::string& owner) {
+std::string shown(const State& state, const std::string& owner, Writer::Form form) {
   const Record& record = state.record;
-  ordered_json out{
-      {"ociVersion", record.oci_version},
-      {"id", record.id},
-      {"pid", state.status == Status::stopped ? 0 : record.init.pid},
-      {"status", to_string(state.status)},
-      {"bundle", record.bundle},
-      {"rootfs", record.rootfs},
-      {"created", record.created},
-  };
-  if (!record.annotations.empty()) out["annotations"] = record.annotations;
-  out["owner"] = owner;
-  return out;
+  Writer out(form);
+  out.add("ociVersion", record.oci_version);
+  out.add("id", record.id);
+  out.add("pid", state.status == Status::stopped ? 0 : record.init.pid);
+  out.add("status", to_string(state.status));
+  out.add("bundle", record.bundle);
+  out.add("rootfs", record.rootfs);
+  out.add("created", record.created);
+  if (!record.annotations.empty()) out.add("annotations", record.annotations);
+  out.add("owner", owner);
+  return out.finish();
+}
+
+// The members of the state as runtime.md has it.
+void add_state(Writer& out, const Record& record, Status status) {
+  out.add("ociVersion", record.oci_version);
+  out.add("id", record.id);
+  out.add("status", to_string(status));
+  // runtime.md asks for the pid of a container that is being made, waits or runs.
+  if (status != Status::stopped) out.add("pid", record.init.pid);
+  out.add("bundle", record.bundle);
+  if (!record.annotations.empty()) out.add("annotations", record.annotations);
 }
 
 }  // namespace
 
 std::string to_json(const Intent& intent) {
-  return dump(json{
-      {"id", intent.id},
-      {"bundle", intent.bundle},
-      {"rootfs", intent.rootfs},
-      {"bootId", intent.boot_id},
-      {"cgroupDirectory", intent.cgroup_directory},
-      {"scope", {{"name", intent.scope.name}, {"user", intent.scope.user}}},
-      {"hooks", intent.hooks},
-      {"process", intent.process},
-      {"namespaces", intent.namespaces},
-      {"userMapped", intent.user_mapped},
-      {"setgroupsDenied", intent.setgroups_denied},
-      {"linuxPart", intent.linux_part},
-      {"keyringKept", intent.keyring_kept},
-      {"seccompListener", intent.seccomp_listener},
-      {"seccompMetadata", intent.seccomp_metadata},
-      {"resctrl", to_json(intent.resctrl)},
-      {"outside", to_json(intent.outside)},
-  });
+  Writer out;
+  out.add("id", intent.id);
+  out.add("bundle", intent.bundle);
+  out.add("rootfs", intent.rootfs);
+  out.add("bootId", intent.boot_id);
+  out.add("cgroupDirectory", intent.cgroup_directory);
+  add(out, intent.scope);
+  out.add("hooks", intent.hooks);
+  out.add("process", intent.process);
+  out.add("namespaces", intent.namespaces);
+  out.add("userMapped", intent.user_mapped);
+  out.add("setgroupsDenied", intent.setgroups_denied);
+  out.add("linuxPart", intent.linux_part);
+  out.add("keyringKept", intent.keyring_kept);
+  out.add("seccompListener", intent.seccomp_listener);
+  out.add("seccompMetadata", intent.seccomp_metadata);
+  add(out, intent.resctrl);
+  add(out, intent.outside);
+  return out.finish();
 }
 
 std::string to_json(const Record& record) {
-  return dump(json{
-      {"id", record.id},
-      {"ociVersion", record.oci_version},
-      {"bundle", record.bundle},
-      {"rootfs", record.rootfs},
-      {"created", record.created},
-      {"bootId", record.boot_id},
-      {"owner", record.owner},
-      {"init",
-       {{"pid", record.init.pid},
-        {"pidfsInode", record.init.pidfs_inode},
-        {"startTime", record.init.start_time}}},
-      {"cgroupDirectory", record.cgroup_directory},
-      {"scope", {{"name", record.scope.name}, {"user", record.scope.user}}},
-      {"namespaces", record.namespaces},
-      {"privatePids", record.private_pids},
-      {"uidMap", record.uid_map},
-      {"gidMap", record.gid_map},
-      {"annotations", record.annotations},
-      {"hasPoststart", record.has_poststart},
-      {"hasPoststop", record.has_poststop},
-      {"hasSeccomp", record.has_seccomp},
-      {"memoryLimit", record.memory_limit_bytes},
-      {"memorySwap", record.memory_swap_bytes},
-      {"resctrl", to_json(record.resctrl)},
+  Writer out;
+  out.add("id", record.id);
+  out.add("ociVersion", record.oci_version);
+  out.add("bundle", record.bundle);
+  out.add("rootfs", record.rootfs);
+  out.add("created", record.created);
+  out.add("bootId", record.boot_id);
+  out.add("owner", record.owner);
+  out.add_object("init", [&] {
+    out.add("pid", record.init.pid);
+    out.add("pidfsInode", record.init.pidfs_inode);
+    out.add("startTime", record.init.start_time);
   });
+  out.add("cgroupDirectory", record.cgroup_directory);
+  add(out, record.scope);
+  out.add("namespaces", record.namespaces);
+  out.add("privatePids", record.private_pids);
+  out.add("uidMap", record.uid_map);
+  out.add("gidMap", record.gid_map);
+  out.add("annotations", record.annotations);
+  out.add("hasPoststart", record.has_poststart);
+  out.add("hasPoststop", record.has_poststop);
+  out.add("hasSeccomp", record.has_seccomp);
+  out.add("memoryLimit", record.memory_limit_bytes);
+  out.add("memorySwap", record.memory_swap_bytes);
+  add(out, record.resctrl);
+  return out.finish();
 }
 
 Intent intent_from_json(const std::string& text) {
@@ -216,46 +232,29 @@ Record record_from_json(const std::string& text) {
   });
 }
 
-namespace {
-
-// The state as runtime.md has it.
-ordered_json state_object(const Record& record, Status status) {
-  ordered_json out{
-      {"ociVersion", record.oci_version},
-      {"id", record.id},
-      {"status", to_string(status)},
-  };
-  // runtime.md asks for the pid of a container that is being made, waits or runs.
-  if (status != Status::stopped) out["pid"] = record.init.pid;
-  out["bundle"] = record.bundle;
-  if (!record.annotations.empty()) out["annotations"] = record.annotations;
-  return out;
-}
-
-}  // namespace
-
 std::string hook_state(const Record& record, Status status) {
-  return dump(state_object(record, status));
+  Writer out;
+  add_state(out, record, status);
+  return out.finish();
 }
 
 std::string container_process_state(const Record& record, Status status, pid_t pid,
                                     const std::string& metadata) {
-  ordered_json out{
-      {"ociVersion", record.oci_version},
-      {"fds", ordered_json::array({"seccompFd"})},
-      {"pid", pid},
-  };
-  if (!metadata.empty()) out["metadata"] = metadata;
-  out["state"] = state_object(record, status);
-  return dump(out);
+  Writer out;
+  out.add("ociVersion", record.oci_version);
+  out.add("fds", std::vector<std::string>{"seccompFd"});
+  out.add("pid", pid);
+  if (!metadata.empty()) out.add("metadata", metadata);
+  out.add_object("state", [&] { add_state(out, record, status); });
+  return out.finish();
 }
 
 std::string printed_state(const State& state) {
-  return dump(shown(state, ""), 2);
+  return shown(state, "", Writer::Form::indented);
 }
 
 std::string listed_state(const State& state, const std::string& owner) {
-  return dump(shown(state, owner));
+  return shown(state, owner, Writer::Form::line);
 }
 
 }  // namespace state
