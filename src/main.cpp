@@ -3,6 +3,7 @@
 #include <new>
 
 #include "cli/program.hpp"
+#include "sys/startup.hpp"
 #include "tare/error.hpp"
 
 namespace {
@@ -21,6 +22,7 @@ int report(tare::cli::Program& program, const tare::Error& error) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  tare::sys::make_memory_present();
   tare::cli::Program program(count, arguments);
   try {
     return program.run();

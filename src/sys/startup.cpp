@@ -4,15 +4,44 @@
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <cstdlib>
 
 #include "sys/describe.hpp"
 #include "tare/error.hpp"
 
 namespace tare::sys {
+namespace {
+
+// What `run` of a plain bundle comes to write to; `state` takes half of it. Of the heap no more than
+// malloc has at hand at first (M_TOP_PAD, of which libstdc++ keeps 72 KiB for exceptions that find
+// no memory): or it would be made larger and then smaller again.
+constexpr std::size_t kHeap = 48U << 10U;
+constexpr std::size_t kStack = 16U << 10U;
+
+// The whole pages of it (MADV_POPULATE_WRITE, Linux 5.14).
+void populate(std::uintptr_t begin, std::size_t size) noexcept {
+  constexpr std::uintptr_t kPage = 4096;
+  const std::uintptr_t first = (begin + kPage - 1) & ~(kPage - 1);
+  const std::uintptr_t end = (begin + size) & ~(kPage - 1);
+  ::madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_WRITE);
+}
+
+}  // namespace
+
+void make_memory_present() noexcept {
+  // A block as large as this comes from the heap's end, and is where allocation goes on once it
+  // has been given back.
+  void* const heap = std::malloc(kHeap);
+  populate(reinterpret_cast<std::uintptr_t>(heap), heap == nullptr ? 0 : kHeap);
+  std::free(heap);
+  populate(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) - kStack, kStack);
+}
 
 void refuse_elevation() {
   if (::getauxval(AT_SECURE) == 0) return;

@@ -3,6 +3,11 @@
 
 namespace tare::sys {
 
+/// Makes the memory present that nearly every command comes to write to, on the heap and on the
+/// stack, by a call for each in place of a page fault for each page. Fails in silence: the faults
+/// come then.
+void make_memory_present() noexcept;
+
 /// Refuses to run with rights that its caller does not have: installed set-user-ID or with file
 /// capabilities, every path of the command line would be opened with them. Throws Error(usage).
 void refuse_elevation();
