@@ -55,10 +55,16 @@ def calls_of(text):
     return found
 
 
-def record(box, *words, prepare=None, calls=PATHS):
+def injections(failing):
+    """strace's words for calls that are to fail: errors by names, "EPERM:when=1" for the first."""
+    return [word for name, error in failing.items() for word in ("-e", f"inject={name}:error={error}")]
+
+
+def record(box, *words, prepare=None, calls=PATHS, failing=None):
     """Calls the runtime and returns its Result and the calls that it and its processes made."""
     out = box.path("trace")
     command = [STRACE, "-f", "-qq", "-s", "4096", "-e", "signal=none", "-e", f"trace={calls}"]
+    command += injections(failing or {})
     command += ["-o", out, *box.runtime.argv(*words)]
     box.bundle.save()
     result = box.runtime.call(argv=command, **(prepare or {}))
@@ -70,7 +76,7 @@ class Halt:
     execve, before the first instruction of the new program. `names` is a list as strace takes it.
 
     `wanted` says of a pid whether it is the process meant; without it, any but the runtime's first.
-    `failing` maps names of calls to the errors that they are to fail with.
+    `failing` maps names of calls to the errors that they are to fail with, as injections() has them.
     `pid` is the process that stands still, `next` lets it go on to the next stop, and leaving the
     block lets all of them go on. strace gives the stop signal and tells of the stop through a FIFO,
     so nothing is waited for but that."""
@@ -81,9 +87,7 @@ class Halt:
         self.fifo = events.Fifo(place)
         failing = failing or {}
         traced = ",".join([names, *failing])
-        what = ["-e", f"trace={traced}", "-e", f"inject={names}:signal=STOP"]
-        for name, error in failing.items():
-            what += ["-e", f"inject={name}:error={error}"]
+        what = ["-e", f"trace={traced}", "-e", f"inject={names}:signal=STOP", *injections(failing)]
         box.bundle.save()
         command = [STRACE, "-D", "-f", "-qqq", "-o", place, *what, *box.runtime.argv(*words)]
         self.call = box.runtime.popen(argv=command, **more)

@@ -1,7 +1,7 @@
 /// Makes /proc/self/exe worthless to a container (CVE-2019-5736): before any process of ours can be
-/// seen from inside one, this program is executed again from a copy of itself that nothing can
-/// write to: a detached read-only clone of the mount that it lies on or, where that cannot be made,
-/// a sealed memfd.
+/// seen from inside one, this program runs from a copy of itself that nothing can write to: a
+/// detached read-only clone of the mount that it lies on or, where that cannot be made, a sealed
+/// memfd. As a rule its first instructions have moved it into the clone (entry.cpp).
 #pragma once
 
 namespace tare::sys {

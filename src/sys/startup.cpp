@@ -18,9 +18,9 @@
 namespace tare::sys {
 namespace {
 
-// What `run` of a plain bundle comes to write to; `state` takes half of it. Of the heap no more than
-// malloc has at hand at first (M_TOP_PAD, of which libstdc++ keeps 72 KiB for exceptions that find
-// no memory): or it would be made larger and then smaller again.
+// What `run` of a plain bundle comes to write to; `state` takes half of it. Of the heap no more
+// than malloc has at hand at first (M_TOP_PAD, of which libstdc++ keeps 72 KiB for exceptions that
+// find no memory): or it would be made larger and then smaller again.
 constexpr std::size_t kHeap = 48U << 10U;
 constexpr std::size_t kStack = 16U << 10U;
 
