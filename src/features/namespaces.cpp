@@ -160,10 +160,9 @@ void join(const std::vector<Target>& targets) {
   }
 }
 
-void apply_in_init(const Plan& plan) {
-  if (!plan.creates(Type::network)) return;
+void apply_in_parent(sys::FdRef network) {
   in_context([] { return std::string("bring up the loopback device"); },
-             [] { sys::bring_up("lo"); });
+             [&] { sys::bring_up(network, "lo"); });
 }
 
 void explain(const Plan& plan, Explain& out) {

@@ -68,8 +68,9 @@ struct Target {
 std::vector<Target> open_in_parent(const Plan& plan);
 /// Joins them, in order. Throws Error(system).
 void join(const std::vector<Target>& targets);
-/// Brings up `lo` in a new network namespace, as runc and crun do. Called in init.
-void apply_in_init(const Plan& plan);
+/// Brings up `lo` in a new network namespace, as runc and crun do. `network` is a socket in it: the
+/// parent has the time for this that init has not. Throws Error(system).
+void apply_in_parent(sys::FdRef network);
 
 /// One effect for each namespace, and for what follows from it.
 void explain(const Plan& plan, Explain& out);

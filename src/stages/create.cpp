@@ -105,6 +105,9 @@ class Attendant {
         made_.channel.send(ToInit::ids_mapped);
         work_beside_init();
         return;
+      case FromInit::bring_up:
+        namespaces::apply_in_parent(request.attached);
+        return;
       case FromInit::map_mount:
         map_mount(request.text, request.attached);
         made_.channel.send(ToInit::mount_mapped);

@@ -296,6 +296,7 @@ std::optional<sys::Fd> attend_until_executed(const ProcessPlan& plan, ParentEnd&
       case FromInit::joined:
       case FromInit::criu:
       case FromInit::need_id_map:
+      case FromInit::bring_up:
       case FromInit::map_mount:
       case FromInit::need_hooks:
       case FromInit::failed:

@@ -5,6 +5,7 @@
 #include "state/record.hpp"
 #include "sys/credentials.hpp"
 #include "sys/file.hpp"
+#include "sys/network.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
 
@@ -17,6 +18,13 @@ void await_id_map(const Plan& plan, const InitEnd& channel) {
   if (!plan.namespaces.creates(Type::user)) return;
   channel.send(FromInit::need_id_map);
   channel.expect(ToInit::ids_mapped);
+}
+
+// Whoever may make a network namespace may do this to it too (namespaces(7)), so the parent may.
+void hand_over_network(const Plan& plan, const InitEnd& channel) {
+  if (!plan.namespaces.creates(Type::network)) return;
+  const sys::Fd socket = sys::network_socket();
+  channel.send(FromInit::bring_up, "", socket);
 }
 
 void become_root_of_user_namespace(const Plan& plan) {
@@ -84,11 +92,11 @@ void set_up(const Plan& plan, InitTools& tools) {
   // Podman gives directories above the rootfs to the container's root, mode 0700. Root of a user
   // namespace may search them once their owner is mapped in it (capabilities(7)), and not before.
   await_id_map(plan, tools.payload.channel);
+  hand_over_network(plan, tools.payload.channel);
   if (plan.sources_by_init) open_sources(plan, tools);
   // While this process still has its old ids: the path of the rootfs may be closed to the new ones.
   const sys::Root root = attach_root(plan, tools);
   become_root_of_user_namespace(plan);
-  namespaces::apply_in_init(plan.namespaces);
   if (tools.payload.procfs) selinux::apply_to_keyring(plan.process.selinux, tools.payload.procfs);
   keyring::apply(plan.process.keyring);
 

@@ -7,7 +7,7 @@ namespace tare::stages {
 namespace {
 
 // The order of the table in the header.
-constexpr std::string_view kOrder = "JUMBCHLSNR";
+constexpr std::string_view kOrder = "JUMIBCHLSNR";
 
 // The largest message is a seccomp filter: the kernel allows 4,096 instructions of 8 bytes.
 constexpr std::size_t kMaxMessage = 64U << 10U;

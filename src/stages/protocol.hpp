@@ -6,6 +6,7 @@
 ///   numbers
 ///                                         of its directories
 ///   NeedIdMap           IdsMapped         in a new user namespace, before anything else
+///   BringUp                               a socket in a new network namespace comes with it
 ///   MapMount            MountMapped       a mount of the container's own tree whose ids are to be
 ///                                         mapped comes with it; its field is the text
 ///   Console                               the pty's master comes with it
@@ -37,6 +38,7 @@ enum class FromInit : char {
   joined = 'J',
   criu = 'U',
   need_id_map = 'M',
+  bring_up = 'I',
   map_mount = 'B',
   console = 'C',
   need_hooks = 'H',
@@ -64,7 +66,7 @@ struct Request {
   /// Console: the pty's name; Joined: the pid; Listener: the number; Criu: two numbers; MapMount:
   /// the mount's field.
   std::string text{};
-  /// Console: the master; Joined: the pidfd; Criu: the socket; MapMount: the mount.
+  /// Console: the master; Joined: the pidfd; Criu and BringUp: the socket; MapMount: the mount.
   sys::Fd attached{};
 };
 

@@ -30,6 +30,7 @@
 #include "state/record.hpp"
 #include "state/store.hpp"
 #include "sys/file.hpp"
+#include "sys/network.hpp"
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
 #include "sys/socket.hpp"
@@ -286,7 +287,10 @@ class Restoration {
         sys::open_at(sys::FdRef::cwd(), fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
     run_in_child({}, [&] {
       sys::join_namespaces(network, CLONE_NEWNET);
-      namespaces::apply_in_init(plan().namespaces);
+      if (plan().namespaces.creates(namespaces::Type::network)) {
+        const sys::Fd socket = sys::network_socket();
+        namespaces::apply_in_parent(socket);
+      }
     });
     if (plan().net_devices.devices.empty()) return;
     const auto moved =

@@ -8,15 +8,17 @@
 #include <cerrno>
 
 #include "sys/describe.hpp"
-#include "sys/fd.hpp"
 
 namespace tare::sys {
 
-void bring_up(std::string_view device) {
-  // Any socket carries this request to its network namespace (netdevice(7)); a unix one is there on
-  // kernels without IPv4 too.
-  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+Fd network_socket() {
+  // Any socket will do; a unix one is there on kernels without IPv4 too.
+  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) raise(errno, "socket(AF_UNIX, SOCK_DGRAM)");
+  return socket;
+}
+
+void bring_up(FdRef socket, std::string_view device) {
   struct ifreq request {};
   std::copy_n(device.begin(), std::min(device.size(), sizeof request.ifr_name - 1),
               request.ifr_name);

@@ -1,11 +1,17 @@
-/// Network devices of this process's network namespace.
+/// Network devices of a network namespace.
 #pragma once
 
 #include <string_view>
 
+#include "sys/fd.hpp"
+
 namespace tare::sys {
 
-/// Sets a device up (IFF_UP). Throws Error(system).
-void bring_up(std::string_view device);
+/// A socket in this process's network namespace, by which whoever has it reaches that namespace's
+/// devices (netdevice(7)). Throws Error(system).
+Fd network_socket();
+
+/// Sets a device up (IFF_UP) in the network namespace that the socket is of. Throws Error(system).
+void bring_up(FdRef socket, std::string_view device);
 
 }  // namespace tare::sys

@@ -25,7 +25,8 @@ TEST_CASE("a device is down in a new network and up when it was brought up", "[n
   CHECK(in_new_network([] {
           RouteSocket socket;
           const std::optional<Link> before = socket.find("lo");
-          bring_up("lo");
+          const Fd network = network_socket();
+          bring_up(network, "lo");
           const std::optional<Link> after = socket.find("lo");
           return before && !before->up && after && after->up ? 0 : 1;
         }) == 0);
@@ -35,7 +36,8 @@ TEST_CASE("a device that is not there is named", "[network]") {
   if (test::skip_unless_root()) return;
   CHECK(in_new_network([] {
           try {
-            bring_up("nonesuch");
+            const Fd network = network_socket();
+            bring_up(network, "nonesuch");
           } catch (const Error& error) {
             const bool named = error.message().find("nonesuch") != std::string::npos;
             return error.errno_value() == ENODEV && named ? 0 : 1;

@@ -65,6 +65,8 @@ TEST_CASE("a request that comes twice, too late or is none is refused", "[protoc
   const auto [before, message] = GENERATE(table<std::string, std::string>({
       {"M", "M"},
       {"C", "M"},
+      {"I", "I"},
+      {"B", "I"},
       {"R", "R"},
       {"R", "S"},
       {"R", "J"},
