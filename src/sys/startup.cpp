@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -34,12 +35,18 @@ void populate(std::uintptr_t begin, std::size_t size) noexcept {
 
 }  // namespace
 
-void make_memory_present() noexcept {
+void make_heap_present(std::size_t bytes) noexcept {
   // A block as large as this comes from the heap's end, and is where allocation goes on once it
-  // has been given back.
-  void* const heap = std::malloc(kHeap);
-  populate(reinterpret_cast<std::uintptr_t>(heap), heap == nullptr ? 0 : kHeap);
+  // has been given back. A larger one is not of the heap (mallopt(3), M_MMAP_THRESHOLD).
+  constexpr std::size_t kLargest = 64U << 10U;
+  const std::size_t size = std::min(bytes, kLargest);
+  void* const heap = std::malloc(size);
+  populate(reinterpret_cast<std::uintptr_t>(heap), heap == nullptr ? 0 : size);
   std::free(heap);
+}
+
+void make_memory_present() noexcept {
+  make_heap_present(kHeap);
   populate(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) - kStack, kStack);
 }
 
