@@ -1,8 +1,7 @@
 // restore: a container that runs on from the files of a checkpoint.
 //
 //   parent   plans config.json as create does, claims the id, makes the cgroup and what is mounted
-//   criu     our child, born in that cgroup: makes the processes; the first of them is our child
-//   too
+//   criu     our child, born in that cgroup: makes the processes, the first as our child too
 //
 // What criu does not restore is set up while it waits: hooks, network devices, the record.
 
@@ -280,17 +279,14 @@ class Restoration {
     hooks::run(hooks::Stage::create_runtime, hooks.create_runtime, state, kHookDirectory, files);
   }
 
-  // criu leaves a network that is not the host's empty, as it is told to: the devices in it are set
-  // up by hooks, or moved there.
+  // criu leaves a network of the container's own empty: hooks set up devices, or they are moved in.
   void set_up_network(pid_t pid) {
-    const sys::Fd network =
-        sys::open_at(sys::FdRef::cwd(), fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
+    const std::string path = fmt::format("/proc/{}/ns/net", pid);
     run_in_child({}, [&] {
+      const sys::Fd network = sys::open_at(sys::FdRef::cwd(), path, O_RDONLY);
       sys::join_namespaces(network, CLONE_NEWNET);
-      if (plan().namespaces.creates(namespaces::Type::network)) {
-        const sys::Fd socket = sys::network_socket();
-        namespaces::apply_in_parent(socket);
-      }
+      const sys::Fd socket = sys::network_socket();
+      namespaces::apply_in_parent(socket);
     });
     if (plan().net_devices.devices.empty()) return;
     const auto moved =
