@@ -53,8 +53,9 @@ def descendants(of=None):
     return found
 
 
-# What runtimes keep below their --root for the next container: compiled seccomp filters.
-CACHES = ("@seccomp", ".cache")
+# What runtimes keep below their --root for the next container: compiled seccomp filters, and what crun
+# binds over a directory that is masked.
+CACHES = ("@seccomp", ".cache", ".empty-directory")
 
 
 def listing(directory):
