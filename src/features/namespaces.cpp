@@ -22,10 +22,10 @@ constexpr spec::Word<Type> kTypes[] = {
 constexpr Type kJoinOrder[] = {Type::ipc,    Type::uts,  Type::network, Type::pid,
                                Type::cgroup, Type::time, Type::mount};
 
-Entry read_entry(const spec::Reader& item) {
+Entry read_entry(const spec::Reader& item, const std::string& pointer) {
   Entry entry{.type = item.at("type").one_of("namespace type", kTypes),
               .path = item.string_or("path", ""),
-              .pointer = item.pointer()};
+              .pointer = pointer};
   if (!entry.path.empty() && !entry.path.starts_with('/')) {
     throw item.at("path").error(
         fmt::format("the path of a namespace must be absolute: \"{}\"", entry.path));
@@ -102,8 +102,10 @@ Spec read(const spec::Reader& linux_object) {
   Spec spec;
   const std::optional<spec::Reader> list = linux_object.find("namespaces");
   if (!list) return spec;
+  // Asked for once: to find out where a value lies is to look through the whole document.
+  const std::string pointer = list->pointer();
   for (const spec::Reader& item : list->items()) {
-    Entry entry = read_entry(item);
+    Entry entry = read_entry(item, fmt::format("{}/{}", pointer, spec.entries.size()));
     if (std::ranges::any_of(spec.entries,
                             [&entry](const Entry& other) { return other.type == entry.type; })) {
       // runc's words; callers and its own tests know them.

@@ -105,15 +105,20 @@ Fd make_all(const Root& root, std::string wanted, unsigned mode) {
 }  // namespace
 
 std::string clean_path(std::string_view path) {
-  std::vector<std::string> parts;
-  for (std::string& part : components(path)) {
-    if (part != "..") {
-      parts.push_back(std::move(part));
-    } else if (!parts.empty()) {
-      parts.pop_back();
+  std::string clean;
+  clean.reserve(path.size() + 1);
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, end);
+    path.remove_prefix(std::min(end + 1, path.size()));
+    if (part == "..") {
+      clean.resize(clean.empty() ? 0 : clean.rfind('/'));
+    } else if (!part.empty() && part != ".") {
+      (clean += '/') += part;
     }
   }
-  return joined(parts);
+  if (clean.empty()) clean = '/';
+  return clean;
 }
 
 Fd open_beneath(FdRef dir, const std::string& path, int flags) {
