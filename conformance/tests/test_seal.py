@@ -63,6 +63,28 @@ def test_a_command_that_makes_no_process_is_not_sealed(box):
     assert "execveat" not in [call.name for call in trace.record(box, "list", calls="all")[1]]
 
 
+def whom_ps_sees(pid):
+    """The name, the command line and the environment that ps(1) and others find of a process."""
+    place = pathlib.Path("/proc", str(pid))
+    return [(place / name).read_bytes() for name in ("comm", "cmdline", "environ")]
+
+
+@pytest.mark.parametrize("environment", [{}, {"PATH": "/bin", "TARE": "test"}], ids=["bare", "some"])
+def test_the_program_is_seen_as_it_was_called(box, environment):
+    own_binary.install_copy(box)
+    ready = box.bundle.fifo("ready")
+    box.args("/probe", "hold", "/ready")
+    call = box.popen_run(env=environment)
+    assert ready.line() == "ready"
+    name, words, variables = whom_ps_sees(call.pid)
+    expected = box.runtime.argv("run", "--bundle", box.bundle.path, box.id)
+    assert name == b"tare\n"
+    assert words.decode().split("\0")[:-1] == [str(word) for word in expected]
+    assert variables.decode().split("\0")[:-1] == [f"{key}={value}" for key, value in environment.items()]
+    box.kill("KILL").check()
+    call.wait()
+
+
 # What keeps the image from being written to, and what it is called then.
 IMAGES = {
     "a clone of its mount": ({}, "/"),
