@@ -18,8 +18,8 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 
-// The linker's name for where the program lies (ld, "PROVIDE_HIDDEN").
-extern "C" const char __ehdr_start __attribute__((visibility("hidden")));  // NOLINT(*-identifier)
+// NOLINTNEXTLINE(*): the linker's name for where the program lies, its own script's
+extern "C" const char __ehdr_start __attribute__((visibility("hidden")));
 
 namespace {
 

@@ -11,7 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
+#include <memory>
+#include <new>
 
 #include "sys/describe.hpp"
 #include "tare/error.hpp"
@@ -40,9 +41,8 @@ void make_heap_present(std::size_t bytes) noexcept {
   // has been given back. A larger one is not of the heap (mallopt(3), M_MMAP_THRESHOLD).
   constexpr std::size_t kLargest = 64U << 10U;
   const std::size_t size = std::min(bytes, kLargest);
-  void* const heap = std::malloc(size);
-  populate(reinterpret_cast<std::uintptr_t>(heap), heap == nullptr ? 0 : size);
-  std::free(heap);
+  const std::unique_ptr<char[]> heap(new (std::nothrow) char[size]);
+  if (heap) populate(reinterpret_cast<std::uintptr_t>(heap.get()), size);
 }
 
 void make_memory_present() noexcept {

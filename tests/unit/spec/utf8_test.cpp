@@ -31,7 +31,7 @@ TEST_CASE("a text is UTF-8 or it is told where it is not", "[utf8]") {
 }
 
 TEST_CASE("a text is mended where it is no UTF-8, and only there", "[utf8]") {
-  CHECK(mended("") == "");
+  CHECK(mended("").empty());
   CHECK(mended("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
   CHECK(mended("a\xff-\xfe") == "a\xef\xbf\xbd-\xef\xbf\xbd");
   CHECK(mended("\xc3(") == "\xef\xbf\xbd(");
