@@ -80,6 +80,17 @@ TEST_CASE("a file without end is refused and does not fill the memory", "[file]"
   CHECK(errno_of([] { read_file(FdRef::cwd(), "/dev/zero", 10'000); }) == EFBIG);
 }
 
+TEST_CASE("a file is read whole, whatever its size", "[file]") {
+  const Scratch scratch;
+  for (const std::size_t size : {0U, 1U, 4095U, 4096U, 4097U, 8192U, 12'464U, 70'000U}) {
+    CAPTURE(size);
+    const std::string text(size, 't');
+    scratch.write("f", text);
+    CHECK(read_file(scratch.fd(), "f", size) == text);
+    if (size > 0) CHECK(errno_of([&] { read_file(scratch.fd(), "f", size - 1); }) == EFBIG);
+  }
+}
+
 TEST_CASE("reading goes on from where the descriptor stands, NUL bytes and all", "[file]") {
   const Scratch scratch;
   scratch.write("f", std::string_view("a\0b\0c", 5));
