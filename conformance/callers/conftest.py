@@ -85,9 +85,11 @@ def containerd(containerd_storage):
     assert containerd_storage.clear() == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def containerd_cri(scratch, archive, binary, own_run):
-    """containerd with kubelet's interface, `cri`, and a directory for `logs`."""
+    """containerd with kubelet's interface, `cri`, and a directory for `logs`. For its own tests alone:
+    while gRPC has a channel open, a fork that runs Python first (Pty.popen) waits for its threads, with
+    newer versions for ever."""
     if not CONTAINERD:
         pytest.skip("no containerd")
     if not cri.grpc:
