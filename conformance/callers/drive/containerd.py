@@ -170,6 +170,10 @@ class Containerd:
         place.show_end(self.directory / "log")
         for name in self("containers", "list", "--quiet").out.split():
             self.remove(name)
+        # Newer ones leave the snapshot of a container that they then refuse (`--user nonesuch`).
+        for line in self("snapshots", "list").out.splitlines():
+            if line.split()[-1] == "Active":
+                self("snapshots", "remove", line.split()[0])
         shims = place.processes_with(self.socket)
         place.await_ends([pid for pid in shims if pid != self.daemon.pid])
         state = pathlib.Path("/run/containerd/runc") / self.namespace
