@@ -172,8 +172,9 @@ class Containerd:
             self.remove(name)
         # Newer ones leave the snapshot of a container that they then refuse (`--user nonesuch`).
         for line in self("snapshots", "list").out.splitlines():
-            if line.split()[-1] == "Active":
-                self("snapshots", "remove", line.split()[0])
+            words = line.split()
+            if words[-1:] == ["Active"]:
+                self("snapshots", "remove", words[0])
         shims = place.processes_with(self.socket)
         place.await_ends([pid for pid in shims if pid != self.daemon.pid])
         state = pathlib.Path("/run/containerd/runc") / self.namespace
