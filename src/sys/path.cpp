@@ -40,14 +40,22 @@ int open_in_root(FdRef root, const std::string& inside, int flags, unsigned mode
   return open_resolved(root, inside, how);
 }
 
+// Takes the next component off a path, past empty ones and "."; empty at its end.
+std::string_view take_component(std::string_view& path) {
+  std::string_view part;
+  while (!path.empty() && (part.empty() || part == ".")) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    part = path.substr(0, end);
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return part == "." ? std::string_view() : part;
+}
+
 // The components of a path, without empty ones and ".".
 std::vector<std::string> components(std::string_view path) {
   std::vector<std::string> parts;
-  while (!path.empty()) {
-    const std::size_t end = std::min(path.find('/'), path.size());
-    const std::string_view part = path.substr(0, end);
-    if (!part.empty() && part != ".") parts.emplace_back(part);
-    path.remove_prefix(std::min(end + 1, path.size()));
+  for (std::string_view part = take_component(path); !part.empty(); part = take_component(path)) {
+    parts.emplace_back(part);
   }
   return parts;
 }
@@ -107,13 +115,10 @@ Fd make_all(const Root& root, std::string wanted, unsigned mode) {
 std::string clean_path(std::string_view path) {
   std::string clean;
   clean.reserve(path.size() + 1);
-  while (!path.empty()) {
-    const std::size_t end = std::min(path.find('/'), path.size());
-    const std::string_view part = path.substr(0, end);
-    path.remove_prefix(std::min(end + 1, path.size()));
+  for (std::string_view part = take_component(path); !part.empty(); part = take_component(path)) {
     if (part == "..") {
       clean.resize(clean.empty() ? 0 : clean.rfind('/'));
-    } else if (!part.empty() && part != ".") {
+    } else {
       (clean += '/') += part;
     }
   }
