@@ -164,8 +164,9 @@ class Attendance {
       if (watched[2].revents != 0) console_->inward().advance();
       if (watched[3].revents != 0) console_->outward().advance();
       if (watched[4].revents != 0 && pass_on(*notify_, sys::own_pid())) notify_.reset();
-      if (watched[0].revents != 0) take_signals();
       if (watched[1].revents != 0 && !status_) note_end(sys::wait_for(child_.pidfd));
+      // Its SIGCHLD comes with its end, and says nothing more.
+      if (watched[0].revents != 0 && !is_over()) take_signals();
     }
     return *status_;
   }
