@@ -22,7 +22,7 @@ int report(tare::cli::Program& program, const tare::Error& error) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  tare::sys::make_memory_present();
+  tare::sys::make_stack_present();
   tare::cli::Program program(count, arguments);
   try {
     return program.run();

@@ -67,6 +67,16 @@ def test_a_generated_unit_starts_and_stops_it(managed, unit_directory):
         systemctl(managed, "daemon-reload")
 
 
+@pytest.fixture
+def known_to_timers(managed):
+    """podman's timers start it without its caller's environment, which says here where containers are."""
+    told = {name: managed.environment[name] for name in ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")}
+    systemctl(managed, "set-environment", *(f"{name}={value}" for name, value in told.items())).check()
+    yield
+    systemctl(managed, "unset-environment", *told).check()
+
+
+@pytest.mark.usefixtures("known_to_timers")
 def test_a_timer_asks_how_it_is(managed):
     # One check takes some seconds in the guest; every second, they would leave no time for anything else.
     flags = ["--health-cmd", "test -e /well", "--health-interval", "10s", "--health-retries", "1"]

@@ -51,21 +51,22 @@ std::string reason_of(rapidjson::ParseErrorCode code, char found) {
 // The library would take 64 KiB for even the smallest text, each time on pages that nothing else is
 // on.
 struct Pool {
-  rapidjson::MemoryPoolAllocator<> pool{1024};
+  JsonPool pool{1024};
 };
 
 }  // namespace
 
 // The library's tree, with a bound to its depth.
-class Document::Tree : Pool, public rapidjson::Document {
+class Document::Tree : Pool, public JsonTree {
  public:
-  Tree() : rapidjson::Document(&pool) {}
+  // What is read and not yet in the tree: of Docker's config, at most half of the text's length.
+  explicit Tree(std::size_t length) : JsonTree(&pool, length / 2) {}
 
   rapidjson::ParseResult parse(const char* text) {
     rapidjson::ParseResult result;
-    const auto feed = [&](rapidjson::Document&) {
+    const auto feed = [&](JsonTree&) {
       rapidjson::StringStream stream(text);
-      rapidjson::Reader reader;
+      JsonParser reader;
       result = reader.Parse(stream, *this);
       return !result.IsError();
     };
@@ -74,15 +75,15 @@ class Document::Tree : Pool, public rapidjson::Document {
   }
 
   // What the library calls as it reads, in place of its own of these names.
-  bool StartObject() { return ++depth_ <= kMaxDepth && rapidjson::Document::StartObject(); }
-  bool StartArray() { return ++depth_ <= kMaxDepth && rapidjson::Document::StartArray(); }
+  bool StartObject() { return ++depth_ <= kMaxDepth && JsonTree::StartObject(); }
+  bool StartArray() { return ++depth_ <= kMaxDepth && JsonTree::StartArray(); }
   bool EndObject(rapidjson::SizeType members) {
     --depth_;
-    return rapidjson::Document::EndObject(members);
+    return JsonTree::EndObject(members);
   }
   bool EndArray(rapidjson::SizeType elements) {
     --depth_;
-    return rapidjson::Document::EndArray(elements);
+    return JsonTree::EndArray(elements);
   }
 
  private:
@@ -168,7 +169,7 @@ std::optional<std::string_view> twice_in(const JsonValue& object) {
 }  // namespace
 
 Document::Document(std::string name, const std::string& text)
-    : name_(std::move(name)), top_(std::make_unique<Tree>()) {
+    : name_(std::move(name)), top_(std::make_unique<Tree>(text.size())) {
   // The library takes a NUL for the end of the text, whatever follows.
   if (const std::size_t nul = text.find('\0'); nul != std::string::npos) {
     throw fault_at(text, nul, "a NUL byte");

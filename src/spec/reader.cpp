@@ -167,8 +167,8 @@ Error Reader::error(std::string_view text, ErrorKind kind) const {
 }
 
 std::string Reader::json() const {
-  rapidjson::StringBuffer text;
-  rapidjson::Writer<rapidjson::StringBuffer> writer(text);
+  JsonText text;
+  JsonLine writer(text);
   value_->Accept(writer);
   return {text.GetString(), text.GetSize()};
 }

@@ -26,9 +26,11 @@
 namespace tare::spec {
 
 class Document;
+class JsonMemory;
 
 /// A value as the library has it, which only this directory looks into.
-using JsonValue = rapidjson::Value;
+using JsonValue =
+    rapidjson::GenericValue<rapidjson::UTF8<char>, rapidjson::MemoryPoolAllocator<JsonMemory>>;
 
 /// A word of the specification and what it stands for here.
 template <typename T>

@@ -8,9 +8,6 @@
 namespace tare::spec {
 namespace {
 
-using Line = rapidjson::Writer<rapidjson::StringBuffer>;
-using Indented = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
-
 rapidjson::SizeType size_of(std::string_view text) {
   return static_cast<rapidjson::SizeType>(text.size());
 }
@@ -22,17 +19,17 @@ class Writer::Library {
  public:
   explicit Library(Form form) {
     if (form == Form::line) {
-      writer_.emplace<Line>(out_);
+      writer_.emplace<JsonLine>(out_);
     } else {
-      writer_.emplace<Indented>(out_).SetIndent(' ', 2);
+      writer_.emplace<JsonLines>(out_).SetIndent(' ', 2);
     }
   }
 
   // `body` is given the writer, of whichever form it is.
   template <typename Body>
   void write(Body&& body) {
-    if (Line* const line = std::get_if<Line>(&writer_)) return body(*line);
-    if (Indented* const indented = std::get_if<Indented>(&writer_)) body(*indented);
+    if (JsonLine* const line = std::get_if<JsonLine>(&writer_)) return body(*line);
+    if (JsonLines* const indented = std::get_if<JsonLines>(&writer_)) body(*indented);
   }
 
   void name(std::string_view name) {
@@ -50,8 +47,8 @@ class Writer::Library {
   std::string written() const { return {out_.GetString(), out_.GetSize()}; }
 
  private:
-  rapidjson::StringBuffer out_{};
-  std::variant<std::monostate, Line, Indented> writer_{};
+  JsonText out_{};
+  std::variant<std::monostate, JsonLine, JsonLines> writer_{};
 };
 
 Writer::Writer(Form form) : library_(std::make_unique<Library>(form)) {

@@ -19,6 +19,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "sys/heap.hpp"
+
 // A name of the library's for one of ours; hidden, so that no relocation is needed to reach it.
 #define TARE_LIBRARY(name) __asm__(name) __attribute__((visibility("hidden")))
 
@@ -50,7 +52,6 @@ extern const Initializer constructors_begin[] TARE_LIBRARY("__init_array_start")
 extern const Initializer constructors_end[] TARE_LIBRARY("__init_array_end");
 extern const Function destructors_begin[] TARE_LIBRARY("__fini_array_start");
 extern const Function destructors_end[] TARE_LIBRARY("__fini_array_end");
-extern const char program_end TARE_LIBRARY("_end");
 
 // From what size on memcpy and memset proceed in other ways: the library's own numbers for a
 // processor that it knows nothing of, and 3/4 of the shared cache where it has none.
@@ -97,11 +98,13 @@ void call_finalizers(void*) {
 
 // Relocation writes to every page of the data, and what follows to nearly all that is left of it:
 // 20 page faults, or one call (since Linux 5.14; without it, the faults come). It begins where the
-// initializers are listed, which is the first page that the linker makes writable.
+// initializers are listed, which is the first page that the linker makes writable, and goes on into
+// the heap behind the data.
 __attribute__((no_stack_protector, always_inline)) inline void make_data_present() {
   constexpr std::uintptr_t kPage = 4096;
   const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(first_begin) & ~(kPage - 1);
-  const std::uintptr_t size = reinterpret_cast<std::uintptr_t>(&program_end) - begin;
+  const std::uintptr_t size =
+      reinterpret_cast<std::uintptr_t>(tare_heap) + tare::sys::kHeapAtFirst - begin;
   long result = SYS_madvise;
   __asm__ volatile("syscall"
                    : "+a"(result)

@@ -7,12 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <memory>
-#include <new>
 
 #include "sys/describe.hpp"
 #include "tare/error.hpp"
@@ -20,34 +17,16 @@
 namespace tare::sys {
 namespace {
 
-// What `run` of a plain bundle comes to write to; `state` takes half of it. Of the heap no more
-// than malloc has at hand at first (M_TOP_PAD, of which libstdc++ keeps 72 KiB for exceptions that
-// find no memory): or it would be made larger and then smaller again.
-constexpr std::size_t kHeap = 48U << 10U;
-constexpr std::size_t kStack = 16U << 10U;
-
-// The whole pages of it (MADV_POPULATE_WRITE, Linux 5.14).
-void populate(std::uintptr_t begin, std::size_t size) noexcept {
-  constexpr std::uintptr_t kPage = 4096;
-  const std::uintptr_t first = (begin + kPage - 1) & ~(kPage - 1);
-  const std::uintptr_t end = (begin + size) & ~(kPage - 1);
-  ::madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_WRITE);
-}
+// What `run` of a plain bundle comes to write to.
+constexpr std::uintptr_t kStack = 16U << 10U;
 
 }  // namespace
 
-void make_heap_present(std::size_t bytes) noexcept {
-  // A block as large as this comes from the heap's end, and is where allocation goes on once it
-  // has been given back. A larger one is not of the heap (mallopt(3), M_MMAP_THRESHOLD).
-  constexpr std::size_t kLargest = 64U << 10U;
-  const std::size_t size = std::min(bytes, kLargest);
-  const std::unique_ptr<char[]> heap(new (std::nothrow) char[size]);
-  if (heap) populate(reinterpret_cast<std::uintptr_t>(heap.get()), size);
-}
-
-void make_memory_present() noexcept {
-  make_heap_present(kHeap);
-  populate(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) - kStack, kStack);
+void make_stack_present() noexcept {
+  constexpr std::uintptr_t kPage = 4096;
+  const auto now = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) & ~(kPage - 1);
+  // Since Linux 5.14.
+  ::madvise(reinterpret_cast<void*>(now - kStack), kStack, MADV_POPULATE_WRITE);
 }
 
 void refuse_elevation() {

@@ -1,17 +1,11 @@
 /// What a program that anybody may start makes sure of before it does anything.
 #pragma once
 
-#include <cstddef>
-
 namespace tare::sys {
 
-/// Makes the memory present that nearly every command comes to write to, on the heap and on the
-/// stack, by a call for each in place of a page fault for each page. Fails in silence: the faults
-/// come then.
-void make_memory_present() noexcept;
-
-/// The same for so many bytes more of the heap, up to 64 KiB: where more than usual is to come.
-void make_heap_present(std::size_t bytes) noexcept;
+/// Makes the part of the stack present that nearly every command comes to write to, by a call in
+/// place of a page fault for each page. Fails in silence: the faults come then.
+void make_stack_present() noexcept;
 
 /// Refuses to run with rights that its caller does not have: installed set-user-ID or with file
 /// capabilities, every path of the command line would be opened with them. Throws Error(usage).
