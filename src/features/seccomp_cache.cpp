@@ -10,6 +10,7 @@
 
 #include "features/seccomp_table.hpp"
 #include "sys/file.hpp"
+#include "sys/heap.hpp"
 
 namespace tare::seccomp {
 namespace {
@@ -189,6 +190,9 @@ std::string compile_cached(const Plan& plan, sys::FdRef cache) {
   if (std::optional<std::string> cached = find_cached(cache, name, header)) {
     return std::move(*cached);
   }
+  // The maps and lists of Docker's profile.
+  constexpr std::size_t kUsual = 128U << 10U;
+  sys::make_heap_present(kUsual);
   std::string filter = compile(plan).encode();
   keep(cache, name, header + filter);
   return filter;
