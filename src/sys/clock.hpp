@@ -9,7 +9,7 @@ namespace tare::sys {
 /// Now, in UTC, as RFC 3339 with nanoseconds: "2026-11-24T21:07:00.123456789Z".
 std::string now_rfc3339_nanoseconds();
 
-/// Nanoseconds since 1970, without a system call. A process in a time namespace reads the same:
+/// Nanoseconds since 1970. A process in a time namespace reads the same:
 /// its other clocks are shifted (time_namespaces(7)).
 std::int64_t now_nanoseconds() noexcept;
 
