@@ -21,8 +21,10 @@ FOR_READER = {"spec/reader.hpp", "spec/json_library.hpp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 CATCH_ALL_IN = {"src/main.cpp", "src/sys/process.cpp"}
-# The one thing that every layer writes to and none hands down.
-STATE_IN = {"src/sys/log.cpp"}
+# The one thing that every layer writes to and none hands down, and where operator new takes from.
+STATE_IN = {"src/sys/log.cpp", "src/sys/heap.cpp"}
+# Libraries that one room hides from the others.
+HIDDEN_IN = {"rapidjson": "spec", "dbus": "sys"}
 
 SYSTEM_CALLS = (
     "syscall close mount umount umount2 open openat read write pread pwrite readv writev fork vfork "
@@ -72,6 +74,15 @@ def include_direction(tree):
                 yield Finding(path, number, f"{room} may not include {target}")
             elif path.startswith("src/spec/reader.") and target not in FOR_READER:
                 yield Finding(path, number, f"the reader knows errors and its library only, not {target}")
+
+
+def hidden_libraries(tree):
+    """a library that a room hides is included there only"""
+    for path in tree.below("src", "include"):
+        for number, match in tree.search(path, r"^\s*#\s*include\s+<(\w+)/"):
+            owner = HIDDEN_IN.get(match.group(1))
+            if owner and room_of(path) != owner:
+                yield Finding(path, number, f"{match.group(1)} is the business of src/{owner}")
 
 
 def include_cycles(tree):
@@ -148,10 +159,11 @@ def file_scope_state(tree):
         r"const |constexpr |constinit const |inline const|static_assert|friend |public|private|concept )"
         r"[A-Za-z_][\w:<>,*& ]*[ &*>]\w+(?:\[[^\]]*\])*(?:\s*=[^=].*|\s*\{.*\}\s*)?;\s*$"
     )
+    named = r"^\s*(?:constinit\s+(?!const\b)|thread_local\s).*;\s*$"
     for path in tree.below("src", "include"):
         if path in STATE_IN:
             continue
-        for pattern in (static, namespace_scope):
+        for pattern in (static, namespace_scope, named):
             for number, match in tree.search(path, pattern):
                 line = match.group(0).strip()
                 if "const " not in line.split("=")[0] and "operator" not in line:
@@ -160,6 +172,7 @@ def file_scope_state(tree):
 
 CHECKS = [
     include_direction,
+    hidden_libraries,
     include_cycles,
     system_calls,
     catch_all,

@@ -37,6 +37,8 @@ FORBIDDEN_IN_PRODUCT = [
      r"directory_iterator|recursive_directory_iterator|is_\w+|status|symlink_status|absolute|current_path)\b",
      "std::filesystem follows symlinks; use sys"),
     (r"\b(?:system|popen)\s*\(", "no shell is ever asked"),
+    (r"\b(?:exit|atexit|printf|puts|fputs|putchar|fwrite|fopen|fdopen)\s*\(",
+     "the program ends without exit(3), so no stream is flushed: see sys/libc_start.cpp"),
 ]
 COMMENTED_OUT = r"^\s*// ?(?:[\w:.>*&-]+(?:<[^>]*>)?\s+)?[\w:.>-]+(?:\([^)]*\)| = [^;]+);\s*$"
 

@@ -28,6 +28,8 @@ BAD = [
     (rooms.include_direction, {"src/sys/fd.cpp": '#include "fd.hpp"\n'}, "does not name its room"),
     (rooms.include_direction, {"include/tare/a.hpp": '#include "sys/fd.hpp"\n'}, "knows itself only"),
     (rooms.include_direction, {"src/attic/a.cpp": "\n"}, "no room is called attic"),
+    (rooms.hidden_libraries, {"src/state/a.cpp": "#include <rapidjson/document.h>\n"}, "business of src/spec"),
+    (rooms.file_scope_state, {"src/sys/a.cpp": "constinit thread_local Blocks blocks(room, 4);\n"}, "mutable state"),
     (rooms.include_cycles, {"src/sys/a.hpp": '#include "sys/b.hpp"\n',
                             "src/sys/b.hpp": '#include "sys/a.hpp"\n'}, "cycle: sys/a.hpp"),
     (rooms.include_cycles, {"src/sys/a.hpp": '#include "host/b.hpp"\n', "src/host/b.hpp": "\n",
@@ -54,6 +56,7 @@ BAD = [
     (text.forbidden_in_product, {"src/sys/a.cpp": "#include <iostream>\n"}, "start-up"),
     (text.forbidden_in_product, {"src/sys/a.cpp": "  usleep(10);\n"}, "await an event"),
     (text.forbidden_in_product, {"src/sys/a.cpp": "std::thread t;\n"}, "one thread"),
+    (text.forbidden_in_product, {"src/cli/a.cpp": 'std::printf("%d", 1);\n'}, "flushed"),
     (text.forbidden_in_product, {"src/sys/a.cpp": "if (std::filesystem::exists(p)) {}\n"}, "symlinks"),
     (text.forbidden_in_product, {"src/sys/a.cpp": "int fd = mkstemp(name);\n"}, "--root"),
     (text.links, {"README.md": "see https:" + "//blog.example.net/x\n"}, "not one of the sources"),
@@ -102,6 +105,8 @@ GOOD = [
                               "const std::vector<int> table = {\n    1,\n};\nint f();\nstatic int g(int a);\n"
                               "using Names = std::vector<int>;\n\nint f() {\n  int local = 1;\n}\n"
                               "struct Plan {\n  int pids = 0;\n  std::string name;\n};\n"}),
+    (rooms.hidden_libraries, {"src/spec/a.cpp": "#include <rapidjson/document.h>\n#include <fmt/core.h>\n"}),
+    (rooms.file_scope_state, {"src/sys/a.cpp": "constinit const int kOne = 1;\nthread_local_name(1);\n"}),
     (text.length, {"src/sys/a.cpp": "\n" * 400}),
     (text.forbidden_in_product, {"src/sys/a.cpp": '// no goto here, and sleep() neither\nsay("usleep(3)");\n'}),
     (text.commented_out, {"src/sys/a.cpp": "// The kernel answers EINVAL (see mount(2)); so do we.\n"
