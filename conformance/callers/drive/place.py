@@ -52,6 +52,8 @@ class Person:
         words += ["--expand-environment=no", f"--working-directory={cwd}"]
         for name, value in {**ours, "PATH": ENVIRONMENT["PATH"]}.items():
             words += ["-E", f"{name}={value}"]
+        # systemd-run would tell the socket of its own readiness.
+        ours.pop("NOTIFY_SOCKET", None)
         return [*words, "--", *argv], {**ENVIRONMENT, **ours}
 
     def own(self, path):
