@@ -30,8 +30,8 @@ std::string read_config(const std::string& bundle) {
   if (!S_ISREG(found.st_mode)) {
     throw Error(ErrorKind::spec, fmt::format("{}: not a regular file", path));
   }
-  // The text, its tree, the Spec and the Plan: of Docker's config, 12 KiB, that comes to eight times
-  // more than is there already.
+  // The text, its tree, the Spec and the Plan: of Docker's config, 12 KiB, that comes to eight
+  // times more than is there already.
   constexpr off_t kUsual = 4096;
   if (found.st_size > kUsual) sys::make_heap_present(static_cast<std::size_t>(found.st_size) * 8);
   return sys::read_all(*file, kMaxConfig);
