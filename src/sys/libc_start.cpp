@@ -25,7 +25,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 
 #include "sys/heap.hpp"
 
