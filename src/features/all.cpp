@@ -181,7 +181,7 @@ bool needs_no_host_mounts(const Plan& plan, const Host& host) {
 
 }  // namespace
 
-Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
+Plan make_plan(Spec&& spec, const Host& host, const PlanOptions& options) {
   Plan plan;
   plan.namespaces = namespaces::plan(spec.namespaces, host);
   plan.notify_socket = notify_socket::plan(options.notify_directory, plan.namespaces);
@@ -213,7 +213,7 @@ Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options) {
                                                    host);
   plan.hooks = spec.hooks;
   plan.hooks.output = hooks::read_output(spec.annotations, options.bundle);
-  plan.seccomp = seccomp::plan(spec.seccomp, host, options.seccomp_receiver);
+  plan.seccomp = seccomp::plan(std::move(spec.seccomp), host, options.seccomp_receiver);
   plan.time_offsets = time_offsets::plan(spec.time_offsets, plan.namespaces);
   plan.process = plan_process(spec.process, host,
                               {.user_namespace = plan.namespaces.has(namespaces::Type::user),

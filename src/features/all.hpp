@@ -173,8 +173,9 @@ HostQuestions questions_of(const ProcessSpec& spec);
 /// to notify by, groups to keep. Once, before make_plan.
 void add_from_caller(Spec& spec, const Host& host, const PlanOptions& options);
 
-/// Decides everything. Pure: no system call. Throws Error(spec or unsupported).
-Plan make_plan(const Spec& spec, const Host& host, const PlanOptions& options);
+/// Decides everything, and takes over of the Spec what is large. Pure: no system call. Throws
+/// Error(spec or unsupported).
+Plan make_plan(Spec&& spec, const Host& host, const PlanOptions& options);
 
 /// What a process's Plan needs to know of its container.
 struct ProcessContext {

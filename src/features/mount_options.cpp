@@ -1,3 +1,6 @@
+// Each word of each mount is compared with some seventy: compiled as spec/document.cpp is.
+#pragma GCC optimize("O2")
+
 #include "features/mount_options.hpp"
 
 #include <linux/mount.h>

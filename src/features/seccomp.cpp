@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "features/seccomp_notify.hpp"
 #include "features/seccomp_table.hpp"
@@ -131,7 +132,7 @@ Rule read_rule(const Reader& item) {
             .action = read_action(item, "action", "errnoRet"),
             .arguments = read_arguments(item)};
   if (rule.names.empty()) throw item.error("names must contain at least one entry");
-  if (std::find(rule.names.begin(), rule.names.end(), "") != rule.names.end()) {
+  if (std::ranges::any_of(rule.names, &std::string::empty)) {
     throw item.error("empty string is not a valid syscall");
   }
   refuse_notify_of_write(item, rule);
@@ -148,12 +149,12 @@ void read_flags(const Reader& seccomp, Spec& spec) {
 
 // One rule per comparison where one argument is compared more than once. Both peers take such a
 // rule for "any of these", since a list of accepted values could not be written otherwise.
-void split_alternatives(const Rule& rule, std::vector<Rule>& out) {
+void split_alternatives(Rule rule, std::vector<Rule>& out) {
   bool seen[kArgumentCount] = {};
   const bool repeats = std::any_of(
       rule.arguments.begin(), rule.arguments.end(),
       [&](const Argument& argument) { return std::exchange(seen[argument.index], true); });
-  if (!repeats) return out.push_back(rule);
+  if (!repeats) return out.push_back(std::move(rule));
   for (const Argument& argument : rule.arguments) {
     out.push_back({.names = rule.names, .action = rule.action, .arguments = {argument}});
   }
@@ -250,7 +251,9 @@ Spec read(const Reader& linux_object, const Annotations& annotations) {
   if (!field || is_unused(*field)) return spec;
   spec.present = true;
   if (const std::optional<Reader> rules = field->find("syscalls")) {
-    for (const Reader& item : rules->items()) spec.rules.push_back(read_rule(item));
+    const std::vector<Reader> items = rules->items();
+    spec.rules.reserve(items.size());
+    for (const Reader& item : items) spec.rules.push_back(read_rule(item));
   }
   spec.default_action = read_action(*field, "defaultAction", "defaultErrnoRet");
   if (spec.default_action == SCMP_ACT_NOTIFY) {
@@ -266,7 +269,7 @@ Spec read(const Reader& linux_object, const Annotations& annotations) {
   return spec;
 }
 
-Plan plan(const Spec& spec, const Host&, const std::string& receiver) {
+Plan plan(Spec spec, const Host&, const std::string& receiver) {
   if (!spec.present) return {};
   Plan plan{.enabled = true,
             .default_action = spec.default_action,
@@ -277,7 +280,8 @@ Plan plan(const Spec& spec, const Host&, const std::string& receiver) {
             .given_program = spec.given_program};
   if (spec.fail_unknown) refuse_unknown_names(spec.rules);
   if (plan.listener.path.empty()) plan.listener.path = receiver;
-  for (const Rule& rule : spec.rules) split_alternatives(rule, plan.rules);
+  plan.rules.reserve(spec.rules.size());
+  for (Rule& rule : spec.rules) split_alternatives(std::move(rule), plan.rules);
   plan.flags = listener_flags(plan, plan.flags);
   return plan;
 }

@@ -97,7 +97,7 @@ Spec read(const spec::Reader& linux_object, const Annotations& annotations);
 /// the listenerPath where neither config nor annotations have one (RUN_OCI_SECCOMP_RECEIVER).
 /// Throws Error(spec) where an action needs a listener and there is no path for it, and where names
 /// are unknown that must not be.
-Plan plan(const Spec& spec, const Host& host, const std::string& receiver = {});
+Plan plan(Spec spec, const Host& host, const std::string& receiver = {});
 
 /// Compiles. Syscall names that an architecture does not know are left out there, as the peers do.
 /// Throws Error(unsupported) for more than the kernel takes.

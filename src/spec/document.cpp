@@ -125,13 +125,19 @@ void find_ignored(const JsonValue& here, const std::set<const JsonValue*>& asked
   }
 }
 
-// Written as the search returns: most values that are passed on the way are not on the path, and a
-// Docker config has a thousand of them.
+// Most of a Docker config's thousand values are texts, which need no visit.
+bool has_values(const JsonValue& value) {
+  return value.IsObject() || value.IsArray();
+}
+
+// Written as the search returns: most values that are passed on the way are not on the path.
 bool find_path(const JsonValue& here, const JsonValue& wanted, std::string& path) {
-  if (&here == &wanted) return true;
+  const auto leads_there = [&](const JsonValue& value) {
+    return &value == &wanted || (has_values(value) && find_path(value, wanted, path));
+  };
   if (here.IsObject()) {
     for (const JsonValue::Member& member : here.GetObject()) {
-      if (!find_path(member.value, wanted, path)) continue;
+      if (!leads_there(member.value)) continue;
       std::string step;
       add_name(step, text_of(member.name));
       path.insert(0, step);
@@ -139,7 +145,7 @@ bool find_path(const JsonValue& here, const JsonValue& wanted, std::string& path
     }
   } else if (here.IsArray()) {
     for (rapidjson::SizeType index = 0; index < here.Size(); ++index) {
-      if (!find_path(here[index], wanted, path)) continue;
+      if (!leads_there(here[index])) continue;
       path.insert(0, fmt::format("/{}", index));
       return true;
     }
@@ -169,7 +175,9 @@ std::optional<std::string_view> twice_in(const JsonValue& object) {
 }  // namespace
 
 Document::Document(std::string name, const std::string& text)
-    : name_(std::move(name)), top_(std::make_unique<Tree>(text.size())) {
+    : name_(std::move(name)),
+      top_(std::make_unique<Tree>(text.size())),
+      has_escapes_(text.find('\\') != std::string::npos) {
   // The library takes a NUL for the end of the text, whatever follows.
   if (const std::size_t nul = text.find('\0'); nul != std::string::npos) {
     throw fault_at(text, nul, "a NUL byte");
@@ -191,9 +199,13 @@ void Document::refuse_duplicates(const JsonValue& here) const {
     if (const std::optional<std::string_view> name = twice_in(here)) {
       throw Reader(*this, here).error(fmt::format("duplicate name \"{}\"", *name));
     }
-    for (const JsonValue::Member& member : here.GetObject()) refuse_duplicates(member.value);
+    for (const JsonValue::Member& member : here.GetObject()) {
+      if (has_values(member.value)) refuse_duplicates(member.value);
+    }
   } else if (here.IsArray()) {
-    for (const JsonValue& element : here.GetArray()) refuse_duplicates(element);
+    for (const JsonValue& element : here.GetArray()) {
+      if (has_values(element)) refuse_duplicates(element);
+    }
   }
 }
 

@@ -1,3 +1,6 @@
+// As document.cpp: of every text in a config one is made here.
+#pragma GCC optimize("O2")
+
 #include "spec/reader.hpp"
 
 #include <fmt/core.h>
@@ -88,13 +91,17 @@ std::vector<Reader> Reader::items() const {
   return out;
 }
 
-std::string Reader::string() const {
+std::string_view Reader::text() const {
   if (!value_->IsString()) throw wrong_type("a string");
   const std::string_view text = text_of(*value_);
-  if (text.find('\0') != std::string_view::npos) {
+  if (document_->may_hold_nul() && text.find('\0') != std::string_view::npos) {
     throw error("a string must not hold a NUL character");
   }
-  return std::string(text);
+  return text;
+}
+
+std::string Reader::string() const {
+  return std::string(text());
 }
 
 bool Reader::boolean() const {
@@ -107,7 +114,7 @@ std::vector<std::string> Reader::strings() const {
   if (!value_->IsArray()) throw wrong_type("an array");
   out.reserve(value_->Size());
   for (const JsonValue& item : value_->GetArray()) {
-    out.push_back(Reader(*document_, item).string());
+    out.emplace_back(Reader(*document_, item).text());
   }
   return out;
 }

@@ -110,6 +110,7 @@ class Reader {
   std::uint64_t unsigned_integer(std::uint64_t low, std::uint64_t high) const;
   static std::string unknown(std::string_view what, std::string_view text);
   Error wrong_type(std::string_view expected) const;
+  std::string_view text() const;
 
   const Document* document_;
   const JsonValue* value_;
@@ -128,6 +129,8 @@ class Document {
   /// The outermost value.
   Reader top() const noexcept;
   const std::string& name() const noexcept { return name_; }
+  /// Whether a string of it can hold a NUL, which only an escape can name.
+  bool may_hold_nul() const noexcept { return has_escapes_; }
   /// From here on, remembers which members of objects are asked for: for `explain`. No other
   /// command pays for it.
   void watch() { asked_for_ = std::make_unique<std::set<const JsonValue*>>(); }
@@ -150,6 +153,7 @@ class Document {
 
   std::string name_;
   std::unique_ptr<Tree> top_;
+  bool has_escapes_;
   std::unique_ptr<std::set<const JsonValue*>> asked_for_{};
 };
 

@@ -74,10 +74,12 @@ Bundle load_bundle(const CreateRequest& request, bool list_ignored) {
                             .seccomp_receiver = request.seccomp_receiver};
   const Host host = probe_host(questions_of(spec, options));
   add_from_caller(spec, host, options);
+  std::string oci_version = spec.oci_version;
+  std::map<std::string, std::string> annotations = spec.annotations;
   return {
-      .plan = make_plan(spec, host, options),
-      .oci_version = spec.oci_version,
-      .annotations = spec.annotations,
+      .plan = make_plan(std::move(spec), host, options),
+      .oci_version = std::move(oci_version),
+      .annotations = std::move(annotations),
       .process = document.top().at("process").json(),
       .linux_part = process_part_of_linux(document.top()),
       .ignored = std::move(ignored),
