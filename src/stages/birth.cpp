@@ -2,9 +2,11 @@
 
 #include <charconv>
 #include <string>
+#include <utility>
 
 #include "stages/handover.hpp"
 #include "stages/protocol.hpp"
+#include "sys/borrower.hpp"
 #include "sys/socket.hpp"
 
 namespace tare::stages {
@@ -62,6 +64,32 @@ sys::Child spawn_through_joiner(const sys::CloneRequest& request, const Join& jo
     throw death_of("the process that joins namespaces", ended, cgroup_directory);
   }
   return child;
+}
+
+sys::Child spawn_through_borrower(const sys::CloneRequest& request,
+                                  const std::function<void()>& join,
+                                  const std::function<int()>& body,
+                                  const std::string& cgroup_directory) {
+  pid_t made = 0;
+  std::optional<Error> fault;
+  const sys::ExitStatus ended = sys::lend_memory(request.cgroup, [&] {
+    try {
+      join();
+      const sys::Child child = sys::clone_process(
+          {.namespaces = request.namespaces, .sibling = true, .with_pidfd = false});
+      if (child.pid == 0) return body();
+      made = child.pid;
+      return 0;
+    } catch (const Error& error) {
+      fault = error;
+      return 1;
+    }
+  });
+  if (fault) throw std::move(*fault);
+  // Nobody but us can reap it, so its pid is its own still.
+  std::optional<sys::Fd> pidfd = made > 0 ? sys::open_pidfd(made) : std::nullopt;
+  if (!pidfd) throw death_of("the process that joins namespaces", ended, cgroup_directory);
+  return {.pid = made, .pidfd = std::move(*pidfd)};
 }
 
 void run_in_child(const sys::CloneRequest& request, const std::function<void()>& work) {

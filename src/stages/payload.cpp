@@ -62,10 +62,11 @@ void set_attributes(const ProcessPlan& plan) {
   memory_policy::apply(plan.memory_policy);
 }
 
-std::optional<seccomp::Filter> receive_filter(const ProcessPlan& plan, const InitEnd& channel) {
+std::optional<seccomp::Filter> find_filter(const ProcessPlan& plan, const PayloadTools& tools) {
   if (!plan.has_seccomp) return std::nullopt;
-  channel.send(FromInit::need_filter);
-  return seccomp::Filter::decode(channel.expect_text(ToInit::filter));
+  if (!tools.filter.empty()) return seccomp::Filter::decode(tools.filter);
+  tools.channel.send(FromInit::need_filter);
+  return seccomp::Filter::decode(tools.channel.expect_text(ToInit::filter));
 }
 
 enum class LoadAt { never, before_user, before_gate, last };
@@ -166,7 +167,7 @@ void become_payload(const ProcessPlan& plan, PayloadTools& tools) {
   set_limits(plan, tools.channel);
   set_attributes(plan);
   tools.steps.begin("await the filter");
-  const std::optional<seccomp::Filter> filter = receive_filter(plan, tools.channel);
+  const std::optional<seccomp::Filter> filter = find_filter(plan, tools);
 
   tools.steps.begin("user and capabilities");
   const LoadAt load_at = when_to_load(filter, plan);

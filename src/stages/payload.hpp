@@ -28,6 +28,7 @@ struct PayloadTools {
   std::string hook_state{};          ///< what they get on stdin
   hooks::OutputFiles hook_output{};  ///< where what they print goes
   Steps steps{};                     ///< the process's own, sent with Ready
+  std::string filter{};              ///< the compiled seccomp filter; empty: the parent is asked
   sys::Fd procfs{};                  ///< the host's, where labels are still to be asked for
 };
 

@@ -74,7 +74,11 @@ std::optional<std::uint64_t> find_start_time(pid_t pid) {
 Child clone_process(const CloneRequest& request) {
   int pidfd = -1;
   struct clone_args args {};
-  args.flags = request.namespaces | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+  args.flags = request.namespaces | CLONE_CLEAR_SIGHAND;
+  if (request.with_pidfd) {
+    args.flags |= CLONE_PIDFD;
+    args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  }
   if (request.cgroup) {
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<std::uint64_t>(request.cgroup->number());
@@ -82,7 +86,6 @@ Child clone_process(const CloneRequest& request) {
   if (request.sibling) args.flags |= CLONE_PARENT;
   // With CLONE_PARENT the exit signal is the parent's own; clone3 insists on 0 (clone(2)).
   args.exit_signal = request.sibling ? 0 : SIGCHLD;
-  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   const long pid = ::syscall(SYS_clone3, &args, sizeof args);
   if (pid < 0) {
     raise(errno, "clone3({}{})", describe_flags(request.namespaces, kNamespaceNames),

@@ -4,7 +4,7 @@
 /// between. Constraints that this rests on:
 ///  1. The whole program is single-threaded (no library of ours starts a thread), so the child's
 ///     copy of malloc and of every lock is whole: it may allocate, throw and format.
-///  2. Never CLONE_VM: our code runs in the child.
+///  2. Never CLONE_VM, as our code runs in the child: sys/borrower.hpp is the exception.
 ///  3. The raw call runs no atfork handlers and leaves glibc's cached thread id stale: harmless
 ///     without threads; pthread_* is forbidden.
 ///  4. The child's frame never unwinds into the parent's: spawn catches everything and leaves by
@@ -34,6 +34,7 @@ struct CloneRequest {
   std::uint64_t namespaces = 0;   ///< CLONE_NEW* bits
   std::optional<FdRef> cgroup{};  ///< the cgroup v2 directory that the child starts in
   bool sibling = false;           ///< CLONE_PARENT: the caller's parent becomes the child's
+  bool with_pidfd = true;         ///< or the child is known by its pid alone
 };
 
 /// A process that was made here. Dropping it neither kills nor awaits it.

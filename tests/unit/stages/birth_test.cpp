@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 
+#include "sys/borrower.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 #include "sys/stream.hpp"
@@ -163,6 +164,79 @@ TEST_CASE("a joiner that cannot be placed makes nothing and ends", "[birth]") {
   std::array<char, 64> text{};
   CHECK(sys::read_some(pipe.read_end, text).value_or(0) == 0);
   ::waitpid(-1, nullptr, 0);
+}
+
+TEST_CASE("the process that a borrower makes is the caller's child, and has memory of its own",
+          "[birth]") {
+  if (!sys::kLendsMemory) return;
+  reap();
+  const pid_t self = ::getpid();
+  int writer = 0;
+  pid_t borrower = 0;
+  const sys::Child child = spawn_through_borrower(
+      {}, [&] { borrower = ::getpid(); },
+      [&] {
+        writer = 7;
+        return ::getppid() == self ? 42 : 1;
+      },
+      "");
+  CHECK(child.pid > 0);
+  CHECK(borrower != self);
+  CHECK(borrower != child.pid);
+  CHECK_FALSE(sys::open_pidfd(borrower));
+  CHECK(sys::wait_for(child.pidfd).code == 42);
+  CHECK(writer == 0);
+  CHECK_FALSE(reap());
+}
+
+TEST_CASE("the end of a process that a borrower has made is told like any child's", "[birth]") {
+  if (!sys::kLendsMemory) return;
+  reap();
+  const sys::Child child = spawn_through_borrower(
+      {}, [] {}, [] { return 0; }, "");
+  siginfo_t info{};
+  // As whoever waits without __WALL does, which takes a child with another signal for none.
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child.pid), &info, WEXITED) == 0);
+  CHECK(info.si_code == CLD_EXITED);
+}
+
+TEST_CASE("what a borrower has done to itself is so for the process, and not for the caller",
+          "[birth]") {
+  if (!sys::kLendsMemory) return;
+  const sys::Fd kept = sys::open_at(sys::FdRef::cwd(), "/dev/null", O_RDONLY);
+  const sys::Child child = spawn_through_borrower(
+      {},
+      [&] {
+        sys::close_from(3);
+        if (::chdir("/usr") != 0) throw Error(ErrorKind::internal, "chdir");
+      },
+      [&] {
+        std::array<char, 64> directory{};
+        const bool is_there = ::getcwd(directory.data(), directory.size()) != nullptr &&
+                              std::string_view(directory.data()) == "/usr";
+        return is_there && ::fcntl(kept.number(), F_GETFD) < 0 ? 0 : 1;
+      },
+      "");
+  CHECK(sys::wait_for(child.pidfd).code == 0);
+  CHECK(::fcntl(kept.number(), F_GETFD) == FD_CLOEXEC);
+}
+
+TEST_CASE("what a borrower fails with is thrown, and why it died", "[birth]") {
+  if (!sys::kLendsMemory) return;
+  reap();
+  const auto body = [] { return 0; };
+  const auto fail = [] { throw Error::from_errno(ENOENT, "setns /x", "the hint"); };
+  try {
+    spawn_through_borrower({}, fail, body, "");
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.message() == "setns /x: no such file or directory");
+    CHECK(error.hint() == "the hint");
+  }
+  CHECK_THROWS_WITH(spawn_through_borrower(
+                        {}, [] { ::raise(SIGKILL); }, body, ""),
+                    "the process that joins namespaces was killed by signal 9");
+  CHECK_FALSE(reap());
 }
 
 }  // namespace
