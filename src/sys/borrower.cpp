@@ -20,11 +20,11 @@ struct Work {
   void* argument;
 };
 
+#if defined(__x86_64__)
 [[noreturn]] void begin(const Work* work) noexcept {
   run_child(work->body, work->argument);
 }
 
-#if defined(__x86_64__)
 // clone3 of a child that begins in begin() and comes back here only in the parent. The child goes
 // on below the stack that this process has in use, 128 bytes of which the compiler may use without
 // saying so (System V ABI, "The Stack Frame"), so nothing of it is written to.
