@@ -66,17 +66,15 @@ sys::Child spawn_through_joiner(const sys::CloneRequest& request, const Join& jo
   return child;
 }
 
-sys::Child spawn_through_borrower(const sys::CloneRequest& request,
+sys::Child spawn_through_borrower(std::optional<sys::FdRef> cgroup,
                                   const std::function<void()>& join,
-                                  const std::function<int()>& body,
-                                  const std::string& cgroup_directory) {
+                                  const std::function<int()>& body) {
   pid_t made = 0;
   std::optional<Error> fault;
-  const sys::ExitStatus ended = sys::lend_memory(request.cgroup, [&] {
+  const sys::ExitStatus ended = sys::lend_memory(cgroup, [&] {
     try {
       join();
-      const sys::Child child = sys::clone_process(
-          {.namespaces = request.namespaces, .sibling = true, .with_pidfd = false});
+      const sys::Child child = sys::clone_process({.sibling = true, .with_pidfd = false});
       if (child.pid == 0) return body();
       made = child.pid;
       return 0;
@@ -88,7 +86,7 @@ sys::Child spawn_through_borrower(const sys::CloneRequest& request,
   if (fault) throw std::move(*fault);
   // Nobody but us can reap it, so its pid is its own still.
   std::optional<sys::Fd> pidfd = made > 0 ? sys::open_pidfd(made) : std::nullopt;
-  if (!pidfd) throw death_of("the process that joins namespaces", ended, cgroup_directory);
+  if (!pidfd) throw death_of("the process that joins namespaces", ended, "");
   return {.pid = made, .pidfd = std::move(*pidfd)};
 }
 

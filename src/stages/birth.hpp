@@ -40,10 +40,10 @@ sys::Child spawn_through_joiner(const sys::CloneRequest& request, const Join& jo
 /// As spawn_through_joiner, with a joiner that has the parent's memory (sys/borrower.hpp) and so
 /// takes a third of the time: for a `join` that keeps to what a borrower may do, and where nobody
 /// can see the joiner who could not see the parent. `body` runs in a process with a copy of it.
-sys::Child spawn_through_borrower(const sys::CloneRequest& request,
+/// Both are born in `cgroup`, if there is one.
+sys::Child spawn_through_borrower(std::optional<sys::FdRef> cgroup,
                                   const std::function<void()>& join,
-                                  const std::function<int()>& body,
-                                  const std::string& cgroup_directory);
+                                  const std::function<int()>& body);
 
 /// Runs `work` in a child of ours, born as `request` says, waits for the child's end, and throws
 /// what `work` threw there.

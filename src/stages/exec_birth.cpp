@@ -129,7 +129,7 @@ sys::Child spawn_in(const Place& place, const ProcessPlan& plan, ExecTools& tool
   try {
     if (!may_borrow(tools)) return spawn_through_joiner(request, join, body, "");
     return spawn_through_borrower(
-        request, [&] { join(sys::FdRef(-1)); }, body, "");
+        request.cgroup, [&] { join(sys::FdRef(-1)); }, body);
   } catch (const Error& error) {
     // A plain user may not move a process from a login's cgroup into one of the user's own systemd
     // (cgroups(7), "Delegation containment"), but may have systemd do so.

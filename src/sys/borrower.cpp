@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -67,12 +66,7 @@ ExitStatus run_borrower(std::optional<FdRef> cgroup, int (*body)(void*), void* a
     raise(static_cast<int>(-pid), "clone3({}{})", "CLONE_VM",
           cgroup ? ", into " + describe(*cgroup) : "");
   }
-  siginfo_t info{};
-  while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) < 0) {
-    if (errno != EINTR) raise(errno, "waitid {}", pid);
-  }
-  if (info.si_code == CLD_EXITED) return {.code = info.si_status};
-  return {.signal = info.si_status};
+  return wait_for_pid(static_cast<pid_t>(pid));
 }
 
 }  // namespace tare::sys

@@ -69,6 +69,16 @@ std::optional<std::uint64_t> find_start_time(pid_t pid) {
   return find_stat(pid, kStartTimeField);
 }
 
+template <typename Name>
+ExitStatus wait_by(idtype_t type, int number, const Name& name) {
+  siginfo_t info{};
+  while (::waitid(type, static_cast<id_t>(number), &info, WEXITED) < 0) {
+    if (errno != EINTR) raise(errno, "waitid {}", name());
+  }
+  if (info.si_code == CLD_EXITED) return {.code = info.si_status};
+  return {.signal = info.si_status};
+}
+
 }  // namespace
 
 Child clone_process(const CloneRequest& request) {
@@ -112,13 +122,12 @@ void run_child(int (*trampoline)(void*), void* body) noexcept {
 }
 
 ExitStatus wait_for(FdRef pidfd) {
-  siginfo_t info{};
-  while (::waitid(static_cast<idtype_t>(kPidfdIdType), static_cast<id_t>(pidfd.number()), &info,
-                  WEXITED) < 0) {
-    if (errno != EINTR) raise(errno, "waitid {}", describe(pidfd));
-  }
-  if (info.si_code == CLD_EXITED) return {.code = info.si_status};
-  return {.signal = info.si_status};
+  return wait_by(static_cast<idtype_t>(kPidfdIdType), pidfd.number(),
+                 [&] { return describe(pidfd); });
+}
+
+ExitStatus wait_for_pid(pid_t pid) {
+  return wait_by(P_PID, pid, [&] { return std::to_string(pid); });
 }
 
 std::optional<ExitStatus> reap_ended(pid_t pid) {

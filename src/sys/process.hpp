@@ -72,6 +72,9 @@ struct ExitStatus {
 /// Waits for a child by its pidfd and reaps it. Throws Error(system).
 ExitStatus wait_for(FdRef pidfd);
 
+/// The same by the pid of a child that nobody else reaps.
+ExitStatus wait_for_pid(pid_t pid);
+
 /// Reaps whatever children have ended without waiting; a subreaper inherits orphans.
 /// Returns the status of `pid` when it was among them.
 std::optional<ExitStatus> reap_ended(pid_t pid);

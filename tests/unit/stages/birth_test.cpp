@@ -178,8 +178,7 @@ TEST_CASE("the process that a borrower makes is the caller's child, and has memo
       [&] {
         writer = 7;
         return ::getppid() == self ? 42 : 1;
-      },
-      "");
+      });
   CHECK(child.pid > 0);
   CHECK(borrower != self);
   CHECK(borrower != child.pid);
@@ -193,7 +192,7 @@ TEST_CASE("the end of a process that a borrower has made is told like any child'
   if (!sys::kLendsMemory) return;
   reap();
   const sys::Child child = spawn_through_borrower(
-      {}, [] {}, [] { return 0; }, "");
+      {}, [] {}, [] { return 0; });
   siginfo_t info{};
   // As whoever waits without __WALL does, which takes a child with another signal for none.
   REQUIRE(::waitid(P_PID, static_cast<id_t>(child.pid), &info, WEXITED) == 0);
@@ -215,8 +214,7 @@ TEST_CASE("what a borrower has done to itself is so for the process, and not for
         const bool is_there = ::getcwd(directory.data(), directory.size()) != nullptr &&
                               std::string_view(directory.data()) == "/usr";
         return is_there && ::fcntl(kept.number(), F_GETFD) < 0 ? 0 : 1;
-      },
-      "");
+      });
   CHECK(sys::wait_for(child.pidfd).code == 0);
   CHECK(::fcntl(kept.number(), F_GETFD) == FD_CLOEXEC);
 }
@@ -227,14 +225,14 @@ TEST_CASE("what a borrower fails with is thrown, and why it died", "[birth]") {
   const auto body = [] { return 0; };
   const auto fail = [] { throw Error::from_errno(ENOENT, "setns /x", "the hint"); };
   try {
-    spawn_through_borrower({}, fail, body, "");
+    spawn_through_borrower({}, fail, body);
     FAIL("nothing was thrown");
   } catch (const Error& error) {
     CHECK(error.message() == "setns /x: no such file or directory");
     CHECK(error.hint() == "the hint");
   }
   CHECK_THROWS_WITH(spawn_through_borrower(
-                        {}, [] { ::raise(SIGKILL); }, body, ""),
+                        {}, [] { ::raise(SIGKILL); }, body),
                     "the process that joins namespaces was killed by signal 9");
   CHECK_FALSE(reap());
 }
