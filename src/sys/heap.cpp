@@ -3,8 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace tare::sys {
@@ -17,16 +19,35 @@ constexpr std::size_t kPage = 4096;
 void* Blocks::take(std::size_t size) noexcept {
   if (size > size_) return nullptr;
   const std::size_t whole = (size + sizeof(std::size_t) + kAlignment - 1) & ~(kAlignment - 1);
-  if (whole > size_ - taken_) return nullptr;
+  if (whole > end_ - taken_) return nullptr;
   auto* const front = reinterpret_cast<std::size_t*>(memory_ + taken_);
   *front = whole;
   taken_ += whole;
   return front + 1;
 }
 
+void* Blocks::take_far(std::size_t size) noexcept {
+  if (size > size_) return nullptr;
+  const std::size_t whole = kAlignment + ((size + kAlignment - 1) & ~(kAlignment - 1));
+  if (whole > end_ - taken_) return nullptr;
+  end_ -= whole;
+  auto* const block = reinterpret_cast<std::size_t*>(memory_ + end_ + kAlignment);
+  *(block - 1) = whole;
+  return block;
+}
+
+std::size_t Blocks::size_of(const void* block) noexcept {
+  return *(static_cast<const std::size_t*>(block) - 1) - sizeof(std::size_t);
+}
+
+bool Blocks::has(const void* block) const noexcept {
+  return reinterpret_cast<std::uintptr_t>(block) - reinterpret_cast<std::uintptr_t>(memory_) <
+         size_;
+}
+
 bool Blocks::give_back(void* block) noexcept {
+  if (!has(block)) return false;
   const auto begin = reinterpret_cast<std::uintptr_t>(memory_);
-  if (reinterpret_cast<std::uintptr_t>(block) - begin >= size_) return false;
   const std::size_t* const front = static_cast<std::size_t*>(block) - 1;
   if (reinterpret_cast<std::uintptr_t>(front) - begin + *front == taken_) taken_ -= *front;
   return true;
@@ -34,9 +55,44 @@ bool Blocks::give_back(void* block) noexcept {
 
 void Blocks::make_present(std::size_t bytes) const noexcept {
   const std::size_t begin = (taken_ + kPage - 1) & ~(kPage - 1);
-  if (begin >= size_) return;
-  const std::size_t size = std::min(bytes, size_ - begin) & ~(kPage - 1);
+  if (begin >= end_) return;
+  const std::size_t size = std::min(bytes, end_ - begin) & ~(kPage - 1);
   ::madvise(memory_ + begin, size, MADV_POPULATE_WRITE);  // since Linux 5.14
+}
+
+void* allocate(Blocks& blocks, const Library& library, std::size_t size) noexcept {
+  // As the C++ library's reserve for exceptions, 72 KiB.
+  constexpr std::size_t kLarge = 64U << 10U;
+  void* const block = size < kLarge ? blocks.take(size) : blocks.take_far(size);
+  return block != nullptr ? block : library.allocate(size);
+}
+
+void* allocate_zeroed(Blocks& blocks, const Library& library, std::size_t count,
+                      std::size_t size) noexcept {
+  std::size_t whole = 0;
+  if (__builtin_mul_overflow(count, size, &whole)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  void* const block = allocate(blocks, library, whole);
+  if (block != nullptr) std::memset(block, 0, whole);
+  return block;
+}
+
+void* resize(Blocks& blocks, const Library& library, void* block, std::size_t size) noexcept {
+  if (block == nullptr) return allocate(blocks, library, size);
+  if (!blocks.has(block)) return library.resize(block, size);
+  const std::size_t had = Blocks::size_of(block);
+  if (size <= had) return block;
+  void* const larger = allocate(blocks, library, size);
+  if (larger == nullptr) return nullptr;
+  std::memcpy(larger, block, had);
+  blocks.give_back(block);
+  return larger;
+}
+
+void release(Blocks& blocks, const Library& library, void* block) noexcept {
+  if (!blocks.give_back(block)) library.release(block);
 }
 
 }  // namespace tare::sys
@@ -71,6 +127,10 @@ namespace {
 constinit thread_local tare::sys::Blocks blocks(tare_heap, kSize);
 
 }  // namespace
+
+tare::sys::Blocks& tare::sys::own_blocks() noexcept {
+  return blocks;
+}
 
 // NOLINTBEGIN(*-no-malloc): nothing else is below these
 void* operator new(std::size_t size) {
