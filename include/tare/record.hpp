@@ -67,6 +67,7 @@ struct Intent {
   std::uint64_t namespaces = 0;    ///< CLONE_NEW* bits that exec joins
   bool user_mapped = false;        ///< the container has a user namespace
   bool setgroups_denied = false;   ///< in which additional groups cannot be set
+  bool rootless = false;           ///< made by who was not root of the initial user namespace
   std::string linux_part{};        ///< what of `linux` holds for exec too, as JSON, or empty
   bool keyring_kept = false;       ///< --no-new-keyring: exec makes none either
   std::string seccomp_listener{};  ///< the agent's socket, which exec's filter has too, or empty

@@ -223,7 +223,7 @@ Plan make_plan(Spec&& spec, const Host& host, const PlanOptions& options) {
                                .has_seccomp = plan.seccomp.enabled,
                                .scheduler = scheduler_context(spec)});
   plan.handler = handler::plan(spec.handler, plan.process.environment.arguments);
-  plan.sources_by_init = host.rootless;
+  plan.rootless = host.rootless;
   plan.rootfs.apart = needs_no_host_mounts(plan, host);
   check_mount_namespace(plan);
   return plan;
@@ -243,7 +243,7 @@ Explain explain_all(const Plan& plan) {
   oom_score::explain(plan.process.oom_score, out);
   keyring::explain(plan.process.keyring, out);
   selinux::explain(plan.mount_label, out);
-  if (plan.sources_by_init) out.add("rootfs", "clone mounts in init: the caller is not root");
+  if (plan.rootless) out.add("rootfs", "clone mounts in init: the caller is not root");
   rootfs::explain(plan.rootfs, out);
   mounts::explain(plan.mounts, out);
   devices::explain(plan.devices, out);

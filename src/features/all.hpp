@@ -136,9 +136,10 @@ struct Plan {
   time_offsets::Plan time_offsets{};
   selinux::MountPlan mount_label{};
   notify_socket::Plan notify_socket{};
-  /// Rootless: only init, with its new user namespace's rights over its new mount namespace, may
-  /// clone mounts. Otherwise the parent does, so that init needs no path of the host.
-  bool sources_by_init = false;
+  /// The caller is not root of the initial user namespace. Then only init, with its new user
+  /// namespace's rights over its new mount namespace, may clone mounts. Otherwise the parent does,
+  /// so that init needs no path of the host.
+  bool rootless = false;
   bool operator==(const Plan&) const = default;
 };
 

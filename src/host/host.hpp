@@ -10,7 +10,7 @@
 
 namespace tare {
 
-/// Where cgroup v2 is to be found.
+/// Where cgroup v2 is to be found. Filled when it was asked for.
 struct CgroupLayout {
   /// The mount point of the cgroup2 tree: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside v1
   /// controllers on a hybrid host. Empty when there is none.
@@ -32,7 +32,8 @@ struct ResctrlLayout {
 struct Host {
   uid_t euid = 0;
   gid_t egid = 0;
-  /// True when this process is not root in the initial user namespace.
+  /// True when this process is not root in the initial user namespace. Of root, it is only known
+  /// where it was asked for.
   bool rootless = false;
   /// The highest capability number that the kernel knows.
   int last_capability = 40;
@@ -42,8 +43,10 @@ struct Host {
   ResctrlLayout resctrl{};
 };
 
-/// Which facts, beyond the ones that are free, a command needs.
+/// Which facts, beyond the ones that are free, a command needs. The first two, nearly all do.
 struct HostQuestions {
+  bool user_namespace = true;  ///< whether root is root of the initial one
+  bool cgroup_layout = true;
   bool own_cgroup = false;
   bool controllers = false;
   bool apparmor = false;

@@ -101,7 +101,7 @@ Host probe_host(const HostQuestions& questions) {
   host.egid = sys::effective_group();
   // Root of any other user namespace is as rootless as a user: no bpf(2), no mknod(2), no mount of
   // a block device. A plain user needs no further question.
-  host.rootless = host.euid != 0 || !sys::in_initial_user_namespace();
+  host.rootless = host.euid != 0 || (questions.user_namespace && !sys::in_initial_user_namespace());
   host.last_capability = sys::last_capability();
   if (questions.apparmor) host.apparmor = has_apparmor();
   if (questions.selinux) host.selinux = has_selinux();
@@ -109,6 +109,7 @@ Host probe_host(const HostQuestions& questions) {
     host.resctrl = probe_resctrl(
         resctrl_in(sys::read_file(sys::FdRef::cwd(), "/proc/self/mountinfo", kMaxMountinfo)));
   }
+  if (!questions.cgroup_layout) return host;
   host.cgroup = probe_layout();
   if (host.cgroup.mount_point.empty()) return host;
   if (questions.own_cgroup) {

@@ -24,6 +24,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
       .namespaces = plan.namespaces.all(),
       .user_mapped = plan.namespaces.has(namespaces::Type::user),
       .setgroups_denied = plan.id_map.deny_setgroups,
+      .rootless = plan.rootless,
       .linux_part = bundle.linux_part,
       .keyring_kept = !plan.process.keyring.new_session,
       .seccomp_listener = plan.seccomp.listener.path,

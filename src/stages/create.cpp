@@ -31,7 +31,7 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
   InitTools tools{
       .payload = {.channel = InitEnd(std::move(channel)),
                   .gate = std::move(gate),
-                  .handler = handler::open_in_parent(plan.handler, plan.sources_by_init),
+                  .handler = handler::open_in_parent(plan.handler, plan.rootless),
                   .handler_name = plan.handler.name,
                   .preserve_fds = request.preserve_fds},
       .identity = record,
@@ -43,7 +43,7 @@ InitTools open_tools(const CreateRequest& request, const Plan& plan, const Recor
   tools.join = namespaces::open_in_parent(plan.namespaces);
   sysctl::check_in_parent(plan.sysctl, tools.join);
   tools.procfs = time_offsets::open_in_parent(plan.time_offsets);
-  if (!plan.sources_by_init) open_sources(plan, tools);
+  if (!plan.rootless) open_sources(plan, tools);
   if (!request.console_socket.empty()) {
     tools.console_socket = in_context([] { return "console socket"; },
                                       [&] { return sys::connect_unix(request.console_socket); });

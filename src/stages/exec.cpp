@@ -180,6 +180,15 @@ Found find_container(const ExecRequest& request) {
   return {std::move(directory), std::move(record), std::move(*intent), std::move(*init)};
 }
 
+// Who may enter what root of the initial user namespace has made is that itself: setns(2) asks for
+// rights over the namespaces, which are the initial one's or a child's of it. So nobody has to ask.
+HostQuestions questions_of_exec(const ProcessSpec& spec, const Intent& intent) {
+  HostQuestions questions = questions_of(spec);
+  questions.user_namespace = intent.rootless;
+  questions.cgroup_layout = false;  // the record has the container's cgroup
+  return questions;
+}
+
 }  // namespace
 
 ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Record& record) {
@@ -194,7 +203,7 @@ ProcessPlan plan_exec(const ExecRequest& request, const Intent& intent, const Re
                           .gids = id_map::from_text(record.gid_map),
                           .joined = intent.user_mapped,
                           .deny_setgroups = intent.setgroups_denied};
-  ProcessPlan plan = plan_process(spec, probe_host(questions_of(spec)),
+  ProcessPlan plan = plan_process(spec, probe_host(questions_of_exec(spec, intent)),
                                   {.user_namespace = intent.user_mapped,
                                    .id_map = maps,
                                    .no_new_keyring = intent.keyring_kept,

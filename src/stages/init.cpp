@@ -93,7 +93,7 @@ void set_up(const Plan& plan, InitTools& tools) {
   // namespace may search them once their owner is mapped in it (capabilities(7)), and not before.
   await_id_map(plan, tools.payload.channel);
   hand_over_network(plan, tools.payload.channel);
-  if (plan.sources_by_init) open_sources(plan, tools);
+  if (plan.rootless) open_sources(plan, tools);
   // While this process still has its old ids: the path of the rootfs may be closed to the new ones.
   const sys::Root root = attach_root(plan, tools);
   become_root_of_user_namespace(plan);

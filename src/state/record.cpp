@@ -126,6 +126,12 @@ void add_state(Writer& out, const Record& record, Status status) {
   if (!record.annotations.empty()) out.add("annotations", record.annotations);
 }
 
+// An intent of a version that did not say keeps its container, which may be running.
+bool may_be_rootless(const spec::Reader& intent) {
+  const std::optional<spec::Reader> said = intent.find("rootless");
+  return !said || said->boolean();
+}
+
 }  // namespace
 
 std::string to_json(const Intent& intent) {
@@ -141,6 +147,7 @@ std::string to_json(const Intent& intent) {
   out.add("namespaces", intent.namespaces);
   out.add("userMapped", intent.user_mapped);
   out.add("setgroupsDenied", intent.setgroups_denied);
+  out.add("rootless", intent.rootless);
   out.add("linuxPart", intent.linux_part);
   out.add("keyringKept", intent.keyring_kept);
   out.add("seccompListener", intent.seccomp_listener);
@@ -194,6 +201,7 @@ Intent intent_from_json(const std::string& text) {
         .namespaces = top.at("namespaces").integer<std::uint64_t>(),
         .user_mapped = top.at("userMapped").boolean(),
         .setgroups_denied = top.at("setgroupsDenied").boolean(),
+        .rootless = may_be_rootless(top),
         .linux_part = top.at("linuxPart").string(),
         .keyring_kept = top.at("keyringKept").boolean(),
         .seccomp_listener = top.at("seccompListener").string(),

@@ -48,6 +48,9 @@ TEST_CASE("what was not asked for is not looked up", "[host]") {
   const Host host = probe_host({});
   CHECK(host.cgroup.own == "/");
   CHECK(host.cgroup.controllers.empty());
+  const Host less = probe_host({.user_namespace = false, .cgroup_layout = false});
+  CHECK(less.rootless == (::geteuid() != 0));
+  CHECK(less.cgroup.mount_point == CgroupLayout{}.mount_point);
 }
 
 TEST_CASE("what was asked for is the kernel's answer", "[host]") {

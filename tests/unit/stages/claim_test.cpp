@@ -23,6 +23,7 @@ Bundle bundle() {
   plan.namespaces.create = CLONE_NEWPID | CLONE_NEWUSER;
   plan.id_map.uids = {{.container_id = 0, .host_id = 100000, .size = 10}};
   plan.id_map.deny_setgroups = true;
+  plan.rootless = true;
   plan.hooks.poststop = {{.path = "/bin/clear"}};
   plan.seccomp.enabled = true;
   plan.seccomp.listener = {.path = "/run/agent", .metadata = "x"};
@@ -63,6 +64,7 @@ TEST_CASE("an intent has what undoes a start, and what exec takes from the confi
   CHECK(intent.namespaces == record.namespaces);
   CHECK(intent.user_mapped);
   CHECK(intent.setgroups_denied);
+  CHECK(intent.rootless);
   CHECK(intent.seccomp_listener == "/run/agent");
   CHECK(intent.seccomp_metadata == "x");
   CHECK_THAT(intent.hooks, Catch::Contains("/bin/clear"));
@@ -78,6 +80,7 @@ TEST_CASE("what is not asked for is empty in both", "[claim]") {
   CHECK_FALSE(record.has_seccomp);
   CHECK(intent.hooks.empty());
   CHECK_FALSE(intent.user_mapped);
+  CHECK_FALSE(intent.rootless);
 }
 
 }  // namespace

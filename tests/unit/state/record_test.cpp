@@ -24,6 +24,7 @@ Intent full_intent() {
           .namespaces = 0x7c020000,
           .user_mapped = true,
           .setgroups_denied = true,
+          .rootless = true,
           .linux_part = R"({"personality":{"domain":"LINUX32"}})",
           .keyring_kept = true,
           .seccomp_listener = "/run/agent",
@@ -87,6 +88,13 @@ TEST_CASE("record: defaults are read back too", "[record]") {
   CHECK(state::intent_from_json(state::to_json(Intent{})) == Intent{});
   const Record record{.init = {.pid = 2, .start_time = 1}};
   CHECK(state::record_from_json(state::to_json(record)) == record);
+}
+
+TEST_CASE("record: an intent of before it said who made it may be anyone's", "[record]") {
+  json object = json::parse(state::to_json(Intent{}));
+  CHECK_FALSE(state::intent_from_json(object.dump()).rootless);
+  object.erase("rootless");
+  CHECK(state::intent_from_json(object.dump()).rootless);
 }
 
 TEST_CASE("record: a text that was cut off at any byte is damaged", "[record]") {
