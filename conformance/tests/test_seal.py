@@ -20,9 +20,11 @@ pytestmark = [
 ]
 
 
-# The program is moved into the image: mapped again from it, and its name with the kernel changed.
-CLONED = ["statfs", "open_tree", "mount_setattr"]
-MOVED = [*CLONED, "openat", "mmap", "brk", "prctl", "close", "close"]
+# The image by the program's own name, or by /proc/self/exe; and how the program is moved into it:
+# mapped again from it, and its name with the kernel changed.
+NAMED = ["statfs", "readlink", "open_tree", "mount_setattr", "openat", "close", "pread64"]
+LINKED = ["statfs", "open_tree", "mount_setattr", "openat"]
+MOVED = ["mmap", "brk", "prctl", "close"]
 
 
 def first_calls(box, *words, failing=None):
@@ -30,33 +32,79 @@ def first_calls(box, *words, failing=None):
     row: of a copy of it, as the one under test may lie on a read-only mount, where it need not be
     sealed."""
     own_binary.install_copy(box)
+    return names_of(box, *words, failing=failing)
+
+
+def names_of(box, *words, failing=None):
     names = [call.name for call in trace.record(box, *words, calls="all", failing=failing)[1]]
     return [name for name, before in zip(names[1:], names) if name != before or name == "close"]
 
 
 def test_nothing_is_initialised_before_the_program_is_sealed(box):
     calls = first_calls(box, "run", "--bundle", box.bundle.path, box.id)
-    assert calls[: len(MOVED)] == MOVED
+    assert calls[: len(NAMED + MOVED)] == NAMED + MOVED
     assert "execveat" not in calls
 
 
 def test_nothing_is_initialised_before_the_program_is_sealed_for_exec(box):
     box.hold()
     calls = first_calls(box, "exec", box.id, "/probe")
-    assert calls[: len(MOVED)] == MOVED
+    assert calls[: len(NAMED + MOVED)] == NAMED + MOVED
+    assert "execveat" not in calls
+
+
+def by_a_link(box):
+    link = box.path("runc")
+    link.symlink_to(box.runtime.binary)
+    return link
+
+
+def by_a_script(box):
+    """Of which the kernel tells the program as if that were what it had executed."""
+    script = box.path("script")
+    script.write_text(f"#!{box.runtime.binary}\n")
+    script.chmod(0o755)
+    return script
+
+
+def test_a_file_begins_with_what_tells_it_from_any_other(box):
+    """Its id, in the note that the linker makes (elf(5), "Notes"): what is found by the program's name
+    is compared with it, as far as sys/entry.cpp reads."""
+    own_binary.install_copy(box)
+    beginning = pathlib.Path(box.runtime.binary).read_bytes()[:1024]
+    assert struct.pack("III4s", 4, 20, 3, b"GNU\0") in beginning  # NT_GNU_BUILD_ID, of 20 bytes
+
+
+# And what is called until it shows that the name is of something else.
+OTHER_NAMES = {"link": (by_a_link, NAMED[:2]), "script": (by_a_script, [*NAMED, "close"])}
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_a_name_that_is_not_the_programs_own_is_not_believed(box, name):
+    own_binary.install_copy(box)
+    made, looked = OTHER_NAMES[name]
+    box.runtime.binary = str(made(box))
+    calls = names_of(box, "run", "--bundle", box.bundle.path, box.id)
+    expected = [*looked, *LINKED, "close", *MOVED]
+    assert calls[: len(expected)] == expected
     assert "execveat" not in calls
 
 
 # What may keep the program from being moved, and what has been called by then: a kernel that is told
 # by another security module not to map it, or that does not know that the heap may lie below.
-HINDRANCES = {"openat": CLONED + ["openat"], "mmap": MOVED[:5] + ["close"], "prctl": MOVED[:-1]}
+HINDRANCES = {
+    "openat": ("1..2", [*NAMED[:5], "close", *LINKED, MOVED[0]]),
+    "mmap": ("1", [*NAMED, "mmap"]),
+    "prctl": ("1", [*NAMED, *MOVED[:-1]]),
+}
 
 
 @pytest.mark.parametrize("hindered", HINDRANCES)
 def test_a_program_that_cannot_be_moved_is_executed_before_anything_is_initialised(box, hindered):
     words = ["run", "--bundle", box.bundle.path, box.id]
-    calls = first_calls(box, *words, failing={hindered: "EPERM:when=1"})
-    assert calls[: calls.index("execveat")] == HINDRANCES[hindered]
+    times, expected = HINDRANCES[hindered]
+    calls = first_calls(box, *words, failing={hindered: f"EPERM:when={times}"})
+    assert calls[: calls.index("execveat")] == expected
 
 
 def test_a_command_that_makes_no_process_is_not_sealed(box):
@@ -87,14 +135,16 @@ def test_the_program_is_seen_as_it_was_called(box, environment):
 
 # What keeps the image from being written to, and what it is called then.
 IMAGES = {
-    "a clone of its mount": ({}, "/"),
+    "a clone of its mount": ({}, "/tare"),
+    # Where the program is not found by its name.
+    "a clone of its mount for it alone": ({"pread64": "EPERM:when=1"}, "/"),
     # Each process's first: without a place for its heap the program is not moved, and what it forks
     # has its heap from elsewhere.
-    "a clone that it is executed from": ({"brk": "EPERM:when=1"}, "/"),
+    "a clone that it is executed from": ({"brk": "EPERM:when=1"}, "/tare"),
     "a sealed copy": ({"open_tree": "EPERM"}, "/memfd:tare (deleted)"),
     "a mount that is read-only": ({}, "{binary}"),
     "an overlay of its directory": ({}, "{binary}"),
-    "a clone, for all that there is fs-verity": ({}, "/"),
+    "a clone, for all that there is fs-verity": ({}, "/tare"),
 }
 ENABLE_VERITY = 0x40806685  # FS_IOC_ENABLE_VERITY, with a struct fsverity_enable_arg
 SHA256, BLOCK = 1, 4096

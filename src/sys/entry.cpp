@@ -18,6 +18,10 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 
+#include <cerrno>
+
+#include "sys/seal.hpp"
+
 // NOLINTNEXTLINE(*): the linker's name for where the program lies, its own script's
 extern "C" const char __ehdr_start __attribute__((visibility("hidden")));
 
@@ -91,27 +95,87 @@ unsigned long find_auxiliary(const Beginning& beginning, unsigned long type) noe
   return 0;
 }
 
-const char* name_of(const Beginning& beginning) noexcept {
-  return reinterpret_cast<const char*>(find_auxiliary(beginning, AT_EXECFN));
+char* name_of(const Beginning& beginning) noexcept {
+  return reinterpret_cast<char*>(find_auxiliary(beginning, AT_EXECFN));
 }
 
-// As is_sealed() of seal.cpp, which has the reasons.
-__attribute__((no_stack_protector)) bool needs_no_seal(const char* image) noexcept {
+// Of a mount that is, the image needs no seal, as is_sealed() of seal.cpp has it. What cannot be
+// found is left to that, too.
+__attribute__((no_stack_protector)) bool is_read_only(const char* image) noexcept {
   struct statfs filesystem {};
   if (call(SYS_statfs, address(image), address(&filesystem)) < 0) return true;
   return (static_cast<unsigned long>(filesystem.f_flags) & ST_RDONLY) != 0;
 }
 
-// A mount's descriptor is O_PATH, and nothing can be mapped from one.
-__attribute__((no_stack_protector)) long open_image(long tree) noexcept {
+// A read-only clone of the mount that `place` lies on, from there on and attached nowhere; below 0
+// where there can be none.
+__attribute__((no_stack_protector)) long clone_read_only(const char* place) noexcept {
+  const long tree =
+      call(SYS_open_tree, AT_FDCWD, address(place), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree < 0) return tree;
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  const long result = call(SYS_mount_setattr, tree, address(""), AT_EMPTY_PATH,
+                           address(&attributes), sizeof attributes);
+  if (result == 0) return tree;
+  call(SYS_close, tree);
+  return result;
+}
+
+// Whether a file begins as this program does in memory: with the same headers, and the same id of
+// what the linker made (--build-id), which is a digest of all of it.
+__attribute__((no_stack_protector)) bool is_this_program(long file) noexcept {
+  constexpr long kBeginning = 1024;
+  char beginning[kBeginning]{};
+  if (call(SYS_pread64, file, address(beginning), kBeginning, 0) != kBeginning) return false;
+  const char* const ours = &__ehdr_start;
+  for (long at = 0; at < kBeginning; ++at) {
+    if (beginning[at] != ours[at]) return false;
+  }
+  return true;
+}
+
+// The image by the name that it was executed by, in a clone of its directory. It takes nothing of
+// /proc, whose files of a process cost 40 us to begin with. Below 0 where that name is a link, or
+// of another file by now: whatever it is that is found there, it is what this program is.
+__attribute__((no_stack_protector)) long open_by_name(char* name) noexcept {
+  char nothing = 0;
+  // Not a link: then there is nothing to read.
+  if (call(SYS_readlink, address(name), address(&nothing), 1) != -EINVAL) return -1;
+  char* slash = nullptr;
+  for (char* now = name; *now != '\0'; ++now) {
+    if (*now == '/') slash = now;
+  }
+  if (slash == nullptr || slash == name) return -1;
+  *slash = '\0';
+  const long tree = clone_read_only(name);
+  *slash = '/';
+  if (tree < 0) return tree;
+  long image = call(SYS_openat, tree, address(slash + 1), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  call(SYS_close, tree);
+  if (image >= 0 && !is_this_program(image)) {
+    call(SYS_close, image);
+    image = -1;
+  }
+  return image;
+}
+
+// The same by the kernel's own link to it, which cannot be wrong. A mount's descriptor is O_PATH,
+// and nothing can be mapped from one; where the file cannot be opened by it, it can still be
+// executed.
+__attribute__((no_stack_protector)) long open_by_link(const char* link) noexcept {
   constexpr long kMost = 999;
-  if (tree > kMost) return -1;
+  const long tree = clone_read_only(link);
+  if (tree < 0 || tree > kMost) return tree;
   char path[] = "/proc/self/fd/\0\0\0";
   char* end = path + sizeof "/proc/self/fd/" - 1;
   for (long power = 100; power > 0; power /= 10) {
     if (tree >= power || power == 1) *end++ = static_cast<char>('0' + tree / power % 10);
   }
-  return call(SYS_openat, AT_FDCWD, address(path), O_RDONLY | O_CLOEXEC);
+  const long image = call(SYS_openat, AT_FDCWD, address(path), O_RDONLY | O_CLOEXEC);
+  if (image < 0) return tree;
+  call(SYS_close, tree);
+  return image;
 }
 
 // Over itself, with the same contents: nothing has been written to any part of the program yet, but
@@ -161,6 +225,7 @@ __attribute__((no_stack_protector)) bool become(const Beginning& beginning, cons
 // Whether the program is in the image now, and nowhere else.
 bool move_into(long image, const Beginning& beginning) noexcept {
   const auto* part = reinterpret_cast<const Elf64_Phdr*>(find_auxiliary(beginning, AT_PHDR));
+  if (part == nullptr) return false;
   const Elf64_Phdr* code = nullptr;
   const Elf64_Phdr* data = nullptr;
   for (unsigned long left = find_auxiliary(beginning, AT_PHNUM); left > 0; --left, ++part) {
@@ -172,37 +237,27 @@ bool move_into(long image, const Beginning& beginning) noexcept {
   return code != nullptr && data != nullptr && become(beginning, *code, *data, image);
 }
 
-void use(long tree, const Beginning& beginning) noexcept {
-  const long image = open_image(tree);
-  const bool is_moved = image >= 0 && move_into(image, beginning);
-  if (image >= 0) call(SYS_close, image);
-  if (is_moved) return;
-  call(SYS_execveat, tree, address(""), address(beginning.words), address(beginning.environment),
-       AT_EMPTY_PATH);
-}
-
 }  // namespace
 
 extern "C" __attribute__((no_stack_protector, visibility("hidden"), used)) void tare_seal_early(
     long* stack) noexcept {
   const Beginning beginning = beginning_of(stack);
-  const char* name = name_of(beginning);
+  char* name = name_of(beginning);
   // The second time, or with rights that main() refuses to run with.
   if (name == nullptr || begins_with(name, "/dev/fd/")) return;
   if (find_auxiliary(beginning, AT_SECURE) != 0 || !makes_a_process(beginning.words)) return;
 
-  const char* image = "/proc/self/exe";
-  if (needs_no_seal(image)) return;
-  const long tree =
-      call(SYS_open_tree, AT_FDCWD, address(image), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-  if (tree < 0) return;
-  mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_RDONLY;
-  if (call(SYS_mount_setattr, tree, address(""), AT_EMPTY_PATH, address(&attributes),
-           sizeof attributes) == 0) {
-    use(tree, beginning);
+  const char* link = "/proc/self/exe";
+  // What is read-only by this name may be another by now: the link has the last word on it.
+  long image = is_read_only(name) ? -1 : open_by_name(name);
+  if (image < 0 && !is_read_only(link)) image = open_by_link(link);
+  if (image < 0) return;
+  tare_is_sealed = move_into(image, beginning);
+  if (!tare_is_sealed) {
+    call(SYS_execveat, image, address(""), address(beginning.words), address(beginning.environment),
+         AT_EMPTY_PATH);
   }
-  call(SYS_close, tree);
+  call(SYS_close, image);
 }
 
 // rdx is the kernel's word to _start, and the stack's place all that it finds its arguments by.

@@ -39,6 +39,8 @@
 //                                             so there is nowhere that it is the next best
 //   sealed memfd                        1.8   holds; needs no privilege, but copies the program,
 //                                             and the copy counts against the caller's memory
+bool tare_is_sealed = false;
+
 namespace tare::sys {
 namespace {
 
@@ -111,6 +113,7 @@ void execute_by_descriptor(FdRef image, char** arguments) {
 }  // namespace
 
 void seal_own_image(char** arguments) {
+  if (tare_is_sealed) return;
   if (is_sealed()) {
     // Executed by descriptor, a process is called after the descriptor's number in ps(1).
     const std::string_view name = arguments[0];

@@ -4,6 +4,9 @@
 /// memfd. As a rule its first instructions have moved it into the clone (entry.cpp).
 #pragma once
 
+/// Whether they have. Hidden, as they can reach nothing that has to be relocated.
+extern "C" __attribute__((visibility("hidden"))) bool tare_is_sealed;
+
 namespace tare::sys {
 
 /// Executes this program again from a sealed image, with the same arguments, or returns if the
