@@ -20,7 +20,9 @@ namespace tare::test {
 /// A directory of one test. It is removed with everything in it, without following links.
 class Scratch {
  public:
-  Scratch() : path_(made()), directory_(sys::open_at(sys::FdRef::cwd(), path_, O_DIRECTORY)) {}
+  Scratch() : Scratch(usual_parent()) {}
+  explicit Scratch(const std::string& parent)
+      : path_(made_in(parent)), directory_(sys::open_at(sys::FdRef::cwd(), path_, O_DIRECTORY)) {}
   ~Scratch() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
@@ -43,9 +45,12 @@ class Scratch {
   bool has(const std::string& name) const { return sys::find_status(directory_, name).has_value(); }
 
  private:
-  static std::string made() {
+  static std::string usual_parent() {
     const char* parent = std::getenv("TMPDIR");
-    std::string path = std::string(parent != nullptr ? parent : "/tmp") + "/tare-test-XXXXXX";
+    return parent != nullptr ? parent : "/tmp";
+  }
+  static std::string made_in(const std::string& parent) {
+    std::string path = parent + "/tare-test-XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp " + path);
     return path;
   }

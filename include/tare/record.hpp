@@ -59,7 +59,7 @@ struct Intent {
   std::string id{};
   std::string bundle{};            ///< absolute
   std::string rootfs{};            ///< absolute
-  std::string boot_id{};           ///< nothing but files outlives a boot
+  std::string boot_id{};           ///< as the record's
   std::string cgroup_directory{};  ///< absolute; empty where cgroups are disabled
   ScopeUnit scope{};
   std::string hooks{};             ///< the object `hooks` of config.json as JSON, or empty
@@ -84,7 +84,9 @@ struct Record {
   std::string bundle{};   ///< absolute
   std::string rootfs{};   ///< absolute
   std::string created{};  ///< RFC 3339 with nanoseconds, UTC
-  std::string boot_id{};  ///< pids and their pidfs inodes start anew with each boot
+  /// Pids and their pidfs inodes start anew with each boot, and nothing but files outlives one.
+  /// Empty where the record lies on a filesystem that does not either.
+  std::string boot_id{};
   uid_t owner = 0;
   InitProcess init{};
   std::string cgroup_directory{};

@@ -1,6 +1,7 @@
 #include "stages/claim.hpp"
 
 #include "features/criu_options.hpp"
+#include "state/store.hpp"
 #include "sys/clock.hpp"
 #include "sys/process.hpp"
 
@@ -34,7 +35,7 @@ Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Recor
   };
 }
 
-Record record_of(const CreateRequest& request, const Bundle& bundle) {
+Record record_of(const CreateRequest& request, const Bundle& bundle, sys::FdRef directory) {
   const Plan& plan = bundle.plan;
   return {
       .id = request.id,
@@ -42,7 +43,7 @@ Record record_of(const CreateRequest& request, const Bundle& bundle) {
       .bundle = request.bundle,
       .rootfs = plan.rootfs.path,
       .created = sys::now_rfc3339_nanoseconds(),
-      .boot_id = sys::boot_id(),
+      .boot_id = state::boot_of(directory).value_or(""),
       .owner = sys::own_user(),
       .cgroup_directory = plan.cgroup.enabled() ? plan.cgroup.directory() : "",
       .scope = {.name = plan.cgroup.unit.name, .user = plan.cgroup.unit.user},

@@ -8,9 +8,9 @@
 
 namespace tare::stages {
 
-/// What is known of the container before it has a process. Throws Error(system) where the kernel
-/// does not tell which boot this is.
-Record record_of(const CreateRequest& request, const Bundle& bundle);
+/// What is known of the container before it has a process. `directory` is where it will be kept.
+/// Throws Error(system) where the kernel does not tell which boot this is.
+Record record_of(const CreateRequest& request, const Bundle& bundle, sys::FdRef directory);
 
 /// Enough to undo all that follows, and what later commands need of the config.
 Intent intent_of(const CreateRequest& request, const Bundle& bundle, const Record& record);

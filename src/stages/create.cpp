@@ -294,18 +294,17 @@ std::unique_ptr<Made> make_container(const CreateRequest& request, Start start) 
   check_console(bundle.plan.process.terminal.enabled, !request.console_socket.empty(),
                 start != Start::now_attended);
   tell(bundle.plan.process, request.warn);
-  const Record record = record_of(request, bundle);
   const state::Store store(request.global);
   prepare_own_process();
 
   std::pair<sys::Fd, sys::Fd> ends = sys::socket_pair();
   auto made = std::make_unique<Made>(Made{.directory = store.claim(request.id),
                                           .bundle = std::move(bundle),
-                                          .record = record,
                                           .channel = ParentEnd(std::move(ends.first)),
                                           .timings = std::move(timings)});
   made->undo.add([directory = &made->directory] { directory->remove(); });
-  made->directory.write_intent(intent_of(request, made->bundle, record));
+  made->record = record_of(request, made->bundle, made->directory.fd());
+  made->directory.write_intent(intent_of(request, made->bundle, made->record));
   if (!made->bundle.plan.notify_socket.directory.empty()) {
     make_notify_directory(made->directory);
     if (start != Start::later) made->notify = open_notify(made->directory, request.notify_socket);

@@ -126,7 +126,7 @@ void events(const EventsRequest& request, const std::function<void(const std::st
   }
   // Held from before anything is read: should the container end, its pid may be another's, but the
   // pidfd is not, and its cgroup stays the one that was opened.
-  const std::optional<sys::Fd> init = stages::find_init(record);
+  const std::optional<sys::Fd> init = stages::find_init(directory, record);
   if (!init) throw stages::not_running(request.id);
   stages::require_cgroup(record, "events");
   const std::optional<sys::Fd> cgroup =

@@ -169,7 +169,7 @@ Found find_container(const ExecRequest& request) {
   const state::Store store(request.global);
   state::ContainerDirectory directory = store.open(request.id, state::Lock::shared);
   Record record = read_record(directory);
-  std::optional<sys::Fd> init = find_init(record);
+  std::optional<sys::Fd> init = find_init(directory, record);
   if (!init) throw Error(ErrorKind::state, "cannot exec in a stopped container");
   if (!request.ignore_paused && is_paused(record)) {
     throw Error(ErrorKind::state,

@@ -21,8 +21,9 @@ std::string delegated(const Record& record) {
 
 Place open_cgroup(const ExecRequest& request, const Record& record) {
   if (record.cgroup_directory.empty()) return {};
-  const sys::Root root(
-      sys::open_at(sys::FdRef::cwd(), record.cgroup_directory, O_PATH | O_DIRECTORY));
+  // Enough of a descriptor for clone3 (clone(2), CLONE_INTO_CGROUP).
+  sys::Fd directory =
+      sys::open_at(sys::FdRef::cwd(), record.cgroup_directory, O_PATH | O_DIRECTORY);
   std::string path = request.cgroup.empty() ? delegated(record) : request.cgroup;
   if (const std::size_t colon = path.find(':'); colon != std::string::npos) {
     if (colon != 0) {
@@ -37,6 +38,10 @@ Place open_cgroup(const ExecRequest& request, const Record& record) {
     throw Error(ErrorKind::usage, fmt::format("--cgroup {} leaves the container's cgroup", path));
   }
   path = sys::clean_path(path);
+  if (path == "/") {
+    return {.cgroup = std::move(directory), .scope = record.scope, .inner = std::move(path)};
+  }
+  const sys::Root root(std::move(directory));
   return in_context([&] { return fmt::format("--cgroup \"{}\"", path); },
                     [&] {
                       return Place{.cgroup = root.open(path, O_RDONLY | O_DIRECTORY),

@@ -45,7 +45,7 @@ Found find_container(const GlobalOptions& global, const std::string& id) {
   const state::Store store(global);
   state::ContainerDirectory directory = store.open(id, state::Lock::exclusive);
   Record record = read_record(directory);
-  std::optional<sys::Fd> init = find_init(record);
+  std::optional<sys::Fd> init = find_init(directory, record);
   if (!init) throw Error(ErrorKind::state, "container not running");
   if ((record.namespaces & CLONE_NEWNS) == 0) {
     throw Error(ErrorKind::unsupported,

@@ -32,8 +32,12 @@ Error wrong_state(std::string text) {
 // Nothing but files outlives a boot. A pid of another boot is somebody else's, and as pids and
 // inodes of pidfds are given in nearly the same order each time, an identity does not tell; so is a
 // cgroup.
-bool is_of_this_boot(const Record& record) {
-  return record.boot_id == sys::boot_id();
+bool is_of(const std::optional<std::string>& boot, const Record& record) {
+  return !boot || record.boot_id == *boot;
+}
+
+bool is_of_this_boot(const state::ContainerDirectory& directory, const Record& record) {
+  return is_of(state::boot_of(directory.fd()), record);
 }
 
 std::optional<sys::Fd> find_init_of_this_boot(const Record& record) {
@@ -47,10 +51,10 @@ Status observe_in_this_boot(const state::ContainerDirectory& directory, const Re
   return start_gate::is_closed(directory.fd()) ? Status::created : Status::running;
 }
 
-State look(const state::ContainerDirectory& directory, const std::string& boot_id) {
+State look(const state::ContainerDirectory& directory, const std::optional<std::string>& boot) {
   Record record = read_record(directory);
   const Status status =
-      record.boot_id == boot_id ? observe_in_this_boot(directory, record) : Status::stopped;
+      is_of(boot, record) ? observe_in_this_boot(directory, record) : Status::stopped;
   return {.record = std::move(record), .status = status};
 }
 
@@ -124,8 +128,8 @@ Record read_record(const state::ContainerDirectory& directory) {
   return std::move(*record);
 }
 
-std::optional<sys::Fd> find_init(const Record& record) {
-  if (!is_of_this_boot(record)) return std::nullopt;
+std::optional<sys::Fd> find_init(const state::ContainerDirectory& directory, const Record& record) {
+  if (!is_of_this_boot(directory, record)) return std::nullopt;
   return find_init_of_this_boot(record);
 }
 
@@ -134,7 +138,8 @@ bool is_paused(const Record& record) {
 }
 
 Status observe(const state::ContainerDirectory& directory, const Record& record) {
-  return is_of_this_boot(record) ? observe_in_this_boot(directory, record) : Status::stopped;
+  return is_of_this_boot(directory, record) ? observe_in_this_boot(directory, record)
+                                            : Status::stopped;
 }
 
 void require_cgroup(const Record& record, std::string_view command) {
@@ -156,7 +161,7 @@ void destroy(const state::ContainerDirectory& directory, const std::optional<Rec
   const std::optional<Intent> intent =
       force ? find_readable_intent(directory) : directory.find_intent();
   const Record known = record ? *record : intent ? record_from(*intent) : Record{};
-  if (is_of_this_boot(known)) {
+  if (is_of_this_boot(directory, known)) {
     kill_and_await(record, known.cgroup_directory);
     remove_groups(known);
   }
@@ -214,7 +219,7 @@ void start(const GlobalOptions& global, const std::string& id, const std::string
   if (!notify) return;
   // For as long as the container takes to be ready; until then it is to be killed and deleted.
   directory.unlock();
-  const std::optional<sys::Fd> init = stages::find_init(record);
+  const std::optional<sys::Fd> init = stages::find_init(directory, record);
   if (init) stages::await_ready(*notify, *init, record.init.pid);
 }
 
@@ -222,11 +227,11 @@ void kill(const GlobalOptions& global, const std::string& id, int signal, bool a
   const state::Store store(global);
   const state::ContainerDirectory directory = store.open(id, state::Lock::none);
   const Record record = stages::read_record(directory);
-  const std::optional<sys::Fd> init = stages::find_init(record);
+  const std::optional<sys::Fd> init = stages::find_init(directory, record);
   const bool sent = init && sys::send_signal(*init, signal);
   // Without a pid namespace of its own the end of init ends nothing else.
   if (signal == SIGKILL && !record.private_pids && !record.cgroup_directory.empty() &&
-      stages::is_of_this_boot(record)) {
+      stages::is_of_this_boot(directory, record)) {
     cgroup::kill_all(record.cgroup_directory);
     return;
   }
@@ -260,7 +265,8 @@ void remove(const GlobalOptions& global, const std::string& id, bool force) {
 
 State query(const GlobalOptions& global, const std::string& id) {
   const state::Store store(global);
-  return stages::look(store.open(id, state::Lock::none), sys::boot_id());
+  const state::ContainerDirectory directory = store.open(id, state::Lock::none);
+  return stages::look(directory, state::boot_of(directory.fd()));
 }
 
 Listing list(const GlobalOptions& global) {
@@ -268,10 +274,10 @@ Listing list(const GlobalOptions& global) {
   const state::Store store(global);
   const std::optional<sys::Fd> root = store.root_to_list();
   if (!root) return out;
-  const std::string boot_id = sys::boot_id();
+  const std::optional<std::string> boot = state::boot_of(*root);
   for (const std::string& id : state::Store::ids(*root)) {
     try {
-      out.states.push_back(stages::look(store.open_in(*root, id), boot_id));
+      out.states.push_back(stages::look(store.open_in(*root, id), boot));
     } catch (const Error& error) {
       // One that is being made or removed just now has no record, and is no one's mistake.
       if (error.kind() == ErrorKind::state && error.message() == "container does not exist")
@@ -309,7 +315,7 @@ std::vector<int> processes(const GlobalOptions& global, const std::string& id) {
   stages::require_cgroup(record, "ps");
   // Where init was not alone in its pid namespace, others can outlive it; of an ended container
   // there are none, which is no mistake of whoever asks.
-  if (!stages::is_of_this_boot(record)) return {};
+  if (!stages::is_of_this_boot(directory, record)) return {};
   return cgroup::processes(record.cgroup_directory);
 }
 

@@ -21,7 +21,7 @@ inline constexpr char kHookDirectory[] = ".";
 Record read_record(const state::ContainerDirectory& directory);
 
 /// A pidfd of the container's init, if it still lives.
-std::optional<sys::Fd> find_init(const Record& record);
+std::optional<sys::Fd> find_init(const state::ContainerDirectory& directory, const Record& record);
 
 /// Whether the container's cgroup is frozen.
 bool is_paused(const Record& record);

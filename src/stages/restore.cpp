@@ -351,16 +351,15 @@ std::unique_ptr<Restored> restore_container(const RestoreRequest& request) {
   check_console(bundle.plan.process.terminal.enabled, !request.create.console_socket.empty(),
                 request.detach);
   const Sources sources = open_sources(request, bundle.plan);
-  const Record record = record_of(request.create, bundle);
   timings.steps.begin("claim");
   const state::Store store(request.create.global);
   prepare_own_process();
   auto restored = std::make_unique<Restored>(Restored{.directory = store.claim(request.create.id),
                                                       .bundle = std::move(bundle),
-                                                      .record = record,
                                                       .timings = std::move(timings)});
   restored->undo.add([directory = &restored->directory] { directory->remove(); });
-  restored->directory.write_intent(intent_of(request.create, restored->bundle, record));
+  restored->record = record_of(request.create, restored->bundle, restored->directory.fd());
+  restored->directory.write_intent(intent_of(request.create, restored->bundle, restored->record));
   Restoration(request, *restored, sources, store).carry_out();
   return restored;
 }

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/magic.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "state/record.hpp"
+#include "sys/clock.hpp"
 #include "sys/file.hpp"
 #include "sys/kernel.hpp"
 
@@ -109,6 +111,12 @@ std::optional<std::string> find_file(sys::FdRef dir, const char* name) {
 }
 
 }  // namespace
+
+std::optional<std::string> boot_of(sys::FdRef directory) {
+  // To ask which boot this is takes 25 us, and this takes half of one.
+  if (sys::filesystem_type(directory) == TMPFS_MAGIC) return std::nullopt;
+  return sys::boot_id();
+}
 
 void check_id(const std::string& id) {
   if (!is_id(id)) throw Error(ErrorKind::usage, "invalid container ID format");

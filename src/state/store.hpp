@@ -19,6 +19,12 @@ namespace tare::state {
 /// [A-Za-z0-9_+.-]+, not "." or "..", at most 255 bytes.
 void check_id(const std::string& id);
 
+/// Which boot whatever lies in `directory` has to be of (/proc/sys/kernel/random/boot_id) if what
+/// it says of processes and cgroups is to be believed; nullopt on a filesystem in memory, as /run
+/// is by rule (file-hierarchy(7)), where it can be of no other boot than this. Throws
+/// Error(system).
+std::optional<std::string> boot_of(sys::FdRef directory);
+
 /// One container's directory, held open and, where it is changed, locked.
 class ContainerDirectory {
  public:

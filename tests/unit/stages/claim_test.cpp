@@ -5,6 +5,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "../../scratch.hpp"
+#include "state/store.hpp"
+
 namespace tare::stages {
 namespace {
 
@@ -32,7 +35,8 @@ Bundle bundle() {
 }
 
 TEST_CASE("a record tells what later commands ask, of a container without a process", "[claim]") {
-  const Record record = record_of(request(), bundle());
+  const test::Scratch scratch;
+  const Record record = record_of(request(), bundle(), scratch.fd());
   CHECK(record.id == "web");
   CHECK(record.oci_version == "1.2.0");
   CHECK(record.bundle == "/bundle");
@@ -49,12 +53,13 @@ TEST_CASE("a record tells what later commands ask, of a container without a proc
   CHECK(record.has_seccomp);
   CHECK(record.memory_limit_bytes == 4096);
   CHECK(record.memory_swap_bytes == -1);
-  CHECK(!record.boot_id.empty());
+  CHECK(record.boot_id == state::boot_of(scratch.fd()).value_or(""));
   CHECK(!record.created.empty());
 }
 
 TEST_CASE("an intent has what undoes a start, and what exec takes from the config", "[claim]") {
-  const Record record = record_of(request(), bundle());
+  const test::Scratch scratch;
+  const Record record = record_of(request(), bundle(), scratch.fd());
   const Intent intent = intent_of(request(), bundle(), record);
   CHECK(intent.id == "web");
   CHECK(intent.boot_id == record.boot_id);
@@ -71,8 +76,9 @@ TEST_CASE("an intent has what undoes a start, and what exec takes from the confi
 }
 
 TEST_CASE("what is not asked for is empty in both", "[claim]") {
+  const test::Scratch scratch;
   const Bundle plain{.process = "{}"};
-  const Record record = record_of(request(), plain);
+  const Record record = record_of(request(), plain, scratch.fd());
   const Intent intent = intent_of(request(), plain, record);
   CHECK(record.cgroup_directory.empty());
   CHECK(record.scope.name.empty());

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <memory>
 
 #include "../../scratch.hpp"
 #include "stages/handover.hpp"
@@ -24,7 +25,11 @@ constexpr char kId[] = "web";
 // A container as far as its record goes: its init is a child of this test, and it has no cgroup.
 class Container {
  public:
-  Container() : init_(sys::spawn({}, [] { return ::pause(); })) {
+  Container() : Container(std::make_unique<Scratch>()) {}
+  explicit Container(std::unique_ptr<Scratch> scratch)
+      : scratch_owner_(std::move(scratch)),
+        scratch_(*scratch_owner_),
+        init_(sys::spawn({}, [] { return ::pause(); })) {
     record_ = {.id = kId,
                .oci_version = "1.2.0",
                .bundle = "/b",
@@ -54,7 +59,8 @@ class Container {
   GlobalOptions global() const { return {.root = scratch_.path("root"), .root_given = true}; }
   Status status() const { return query(global(), kId).status; }
 
-  Scratch scratch_;
+  std::unique_ptr<Scratch> scratch_owner_;
+  Scratch& scratch_;
   sys::Child init_;
   Record record_{};
   Intent intent_{};
@@ -176,6 +182,7 @@ TEST_CASE("a created container is killed and deleted without force", "[lifecycle
 TEST_CASE("a container of another boot is stopped, whoever has its pid and even its identity",
           "[lifecycle]") {
   Container container;
+  if (!state::boot_of(container.scratch_.fd())) return test::skip("/tmp is in memory");
   container.record_.boot_id = "00000000-0000-0000-0000-000000000000";
   container.intent_.boot_id = container.record_.boot_id;
   container.record_.private_pids = false;
@@ -188,9 +195,33 @@ TEST_CASE("a container of another boot is stopped, whoever has its pid and even 
   CHECK_FALSE(container.is_kept());
 }
 
+TEST_CASE("what lies in memory is of this boot, whatever it says", "[lifecycle]") {
+  Container container(std::make_unique<Scratch>("/dev/shm"));
+  if (state::boot_of(container.scratch_.fd())) return test::skip("/dev/shm is no tmpfs");
+  container.record_.boot_id = container.intent_.boot_id = "";
+  container.keep();
+  CHECK(container.status() == Status::running);
+  CHECK(list(container.global()).states.at(0).status == Status::running);
+  // As a version wrote it that asked which boot it was.
+  const state::ContainerDirectory directory =
+      state::Store(container.global()).open(kId, state::Lock::exclusive);
+  container.record_.boot_id = sys::boot_id();
+  directory.write_record(container.record_);
+  CHECK(container.status() == Status::running);
+}
+
+TEST_CASE("a record that was carried out of memory is of no boot", "[lifecycle]") {
+  Container container;
+  if (!state::boot_of(container.scratch_.fd())) return test::skip("/tmp is in memory");
+  container.record_.boot_id = container.intent_.boot_id = "";
+  container.keep();
+  CHECK(container.status() == Status::stopped);
+}
+
 TEST_CASE("a create that another boot cut short is forgotten and nothing is killed for it",
           "[lifecycle]") {
   Container container;
+  if (!state::boot_of(container.scratch_.fd())) return test::skip("/tmp is in memory");
   container.intent_.boot_id = "00000000-0000-0000-0000-000000000000";
   // A directory that tells whether anybody was to be killed.
   container.intent_.cgroup_directory = container.scratch_.path();
