@@ -58,11 +58,16 @@ def enter():
 def stay():
     """For what is to use the service manager of a machine that can be had for itself: no place of
     our own but the scratch directory, which is on a disk."""
-    scratch = tempfile.mkdtemp(prefix=f"tconf.{os.getpid()}.", dir="/var/tmp")
-    os.chmod(scratch, 0o755)
     must(LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become a subreaper")
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    return scratch
+    return directory_on_disk()
+
+
+def directory_on_disk():
+    """One that goes when this process ends."""
+    path = tempfile.mkdtemp(prefix=f"tconf.{os.getpid()}.", dir="/var/tmp")
+    os.chmod(path, 0o755)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def leave_scratch(scratch):
