@@ -1,11 +1,14 @@
 /* Runs a command one instruction at a time and writes down every address at which an instruction of
- * one program begins, each once, in the order in which they were first reached.
+ * one program begins, in the order in which they were first reached: once for the process that the
+ * command begins as, and once for all that it makes.
  *
- *   step FILE PROGRAM COMMAND [ARGUMENT]...    appends to FILE, in hexadecimal, counted from where
- *                                              PROGRAM begins in memory
+ *   step FILE PROGRAM COMMAND [ARGUMENT]...    writes lines "0 ADDRESS", or "1 ADDRESS" for what
+ * was made, in hexadecimal, counted from where PROGRAM begins in memory
  *
  * Processes that the command makes are followed; what is another program runs at its own speed. A
- * program is known by its inode, as one that has sealed itself has no path (see src/sys/seal.hpp). */
+ * program is known by its inode, as one that has sealed itself has no path (see src/sys/seal.hpp).
+ * What is made with its maker's memory (vfork) finds there what that has mapped, and counts as
+ * that. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stddef.h>
@@ -22,10 +25,11 @@ enum { kLargest = 8 << 20, kProcesses = 64 };
 struct process {
   pid_t pid;
   unsigned long begin, end; /* of the program's code in it; both 0 in another program */
+  int made;
 };
 
 static struct process processes[kProcesses];
-static unsigned char seen[kLargest];
+static unsigned char seen[2][kLargest];
 
 static struct process* find(pid_t pid) {
   for (int i = 0; i < kProcesses; i++)
@@ -54,9 +58,9 @@ static void note(const struct process* process, FILE* out) {
   unsigned long address = ptrace(PTRACE_PEEKUSER, process->pid, at, 0);
   if (address < process->begin || address >= process->end) return;
   address -= process->begin;
-  if (address >= kLargest || seen[address]) return;
-  seen[address] = 1;
-  fprintf(out, "%lx\n", address);
+  if (address >= kLargest || seen[process->made][address]) return;
+  seen[process->made][address] = 1;
+  fprintf(out, "%d %lx\n", process->made, address);
 }
 
 /* Deals with one stop and gives the signal that the process is to go on with. */
@@ -73,6 +77,7 @@ static int attend(struct process* process, int status, ino_t program, FILE* out)
     if (!made) exit(3);
     *made = *process;
     made->pid = (pid_t)child;
+    made->made = process->made || event != PTRACE_EVENT_VFORK;
     return 0;
   }
   if (number != SIGTRAP && number != SIGSTOP) return number;
@@ -82,7 +87,7 @@ static int attend(struct process* process, int status, ino_t program, FILE* out)
 
 int main(int argc, char** argv) {
   struct stat program;
-  FILE* out = argc > 3 ? fopen(argv[1], "a") : NULL;
+  FILE* out = argc > 3 ? fopen(argv[1], "w") : NULL;
   if (!out || stat(argv[2], &program) < 0) return 2;
   pid_t first = fork();
   if (first == 0) {
