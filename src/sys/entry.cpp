@@ -137,7 +137,8 @@ __attribute__((no_stack_protector)) bool is_this_program(long file) noexcept {
 
 // The image by the name that it was executed by, in a clone of its directory. It takes nothing of
 // /proc, whose files of a process cost 40 us to begin with. Below 0 where that name is a link, or
-// of another file by now: whatever it is that is found there, it is what this program is.
+// another file's by now. (Who exchanges the file for one that begins alike has this program be that
+// file, and nothing of it is the one that it was.)
 __attribute__((no_stack_protector)) long open_by_name(char* name) noexcept {
   char nothing = 0;
   // Not a link: then there is nothing to read.
