@@ -20,8 +20,7 @@ namespace tare::test {
 /// A directory of one test. It is removed with everything in it, without following links.
 class Scratch {
  public:
-  Scratch() : Scratch(usual_parent()) {}
-  explicit Scratch(const std::string& parent)
+  explicit Scratch(const std::string& parent = usual_parent())
       : path_(made_in(parent)), directory_(sys::open_at(sys::FdRef::cwd(), path_, O_DIRECTORY)) {}
   ~Scratch() {
     std::error_code ignored;
@@ -44,11 +43,12 @@ class Scratch {
   std::string read(const std::string& name) const { return sys::read_file(directory_, name); }
   bool has(const std::string& name) const { return sys::find_status(directory_, name).has_value(); }
 
- private:
   static std::string usual_parent() {
     const char* parent = std::getenv("TMPDIR");
     return parent != nullptr ? parent : "/tmp";
   }
+
+ private:
   static std::string made_in(const std::string& parent) {
     std::string path = parent + "/tare-test-XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp " + path);

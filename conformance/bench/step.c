@@ -2,8 +2,10 @@
  * one program begins, in the order in which they were first reached: once for the process that the
  * command begins as, and once for all that it makes.
  *
- *   step FILE PROGRAM COMMAND [ARGUMENT]...    writes lines "0 ADDRESS", or "1 ADDRESS" for what
- * was made, in hexadecimal, counted from where PROGRAM begins in memory
+ *   step FILE PROGRAM COMMAND [ARGUMENT]...
+ *
+ * writes to FILE lines "0 ADDRESS", or "1 ADDRESS" for what was made, in hexadecimal, counted from
+ * where PROGRAM begins in memory.
  *
  * Processes that the command makes are followed; what is another program runs at its own speed. A
  * program is known by its inode, as one that has sealed itself has no path (see src/sys/seal.hpp).

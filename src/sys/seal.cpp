@@ -21,6 +21,8 @@
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
 
+bool tare_is_sealed = false;
+
 // Which image to execute again, and why. What each adds to a start beside the execve (medians of
 // 300 by conformance/bench/seals.c, Linux 6.18; docs/speed.md has more), and whether it
 // holds against all of CVE-2019-5736's ways, up to a container with every capability and no user
@@ -39,8 +41,6 @@
 //                                             so there is nowhere that it is the next best
 //   sealed memfd                        1.8   holds; needs no privilege, but copies the program,
 //                                             and the copy counts against the caller's memory
-bool tare_is_sealed = false;
-
 namespace tare::sys {
 namespace {
 

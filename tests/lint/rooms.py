@@ -21,9 +21,9 @@ FOR_READER = {"spec/reader.hpp", "spec/json_library.hpp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 CATCH_ALL_IN = {"src/main.cpp", "src/sys/process.cpp"}
-# The one thing that every layer writes to and none hands down, where operator new takes from, and what the
-# program's first instructions have to say to main(), which they do not call.
-STATE_IN = {"src/sys/log.cpp", "src/sys/heap.cpp", "src/sys/seal.cpp"}
+# The one thing that every layer writes to and none hands down, where operator new takes from, what the program's
+# first instructions have to say to main(), which they do not call, and where the C library keeps its thread.
+STATE_IN = {"src/sys/log.cpp", "src/sys/heap.cpp", "src/sys/seal.cpp", "src/sys/libc_start.cpp"}
 # Libraries that one room hides from the others.
 HIDDEN_IN = {"rapidjson": "spec", "dbus": "sys"}
 
@@ -154,7 +154,8 @@ def apply_only_in_stages(tree):
 
 def file_scope_state(tree):
     """no mutable state at file scope or in a static local"""
-    static = r"^\s*(?:static|thread_local)\s+(?!const\b|constexpr\b|constinit const\b|inline const)[^(){}]*[=;{]"
+    aligned = r"^\s*(?:alignas\(.*?\)\s+)?"
+    static = aligned + r"(?:static|thread_local)\s+(?!const\b|constexpr\b|constinit const\b|inline const)[^(){}]*[=;{]"
     namespace_scope = (
         r"^(?:inline |extern )?(?!using |return |namespace |class |struct |enum |union |template|typedef |"
         r"const |constexpr |constinit const |inline const|static_assert|friend |public|private|concept )"

@@ -47,6 +47,7 @@ BAD = [
     (rooms.file_scope_state, {"src/host/a.cpp": "std::vector<int> seen;\n"}, "seen"),
     (rooms.file_scope_state, {"src/host/a.cpp": "int f() {\n  static std::string last;\n}\n"}, "last"),
     (rooms.file_scope_state, {"src/host/a.cpp": "thread_local int depth;\n"}, "depth"),
+    (rooms.file_scope_state, {"src/host/a.cpp": "  alignas(8) static char room[64];\n"}, "room"),
     (text.length, {"src/sys/a.cpp": "\n" * 401}, "401 lines"),
     (text.length, {"tools/run": "#\n" * 401}, "401 lines"),
     (text.forbidden_anywhere, {"README.md": f"{UNFINISHED}: write this\n"}, "unfinished"),

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <memory>
 
 #include "../../scratch.hpp"
 #include "stages/handover.hpp"
@@ -25,11 +24,8 @@ constexpr char kId[] = "web";
 // A container as far as its record goes: its init is a child of this test, and it has no cgroup.
 class Container {
  public:
-  Container() : Container(std::make_unique<Scratch>()) {}
-  explicit Container(std::unique_ptr<Scratch> scratch)
-      : scratch_owner_(std::move(scratch)),
-        scratch_(*scratch_owner_),
-        init_(sys::spawn({}, [] { return ::pause(); })) {
+  explicit Container(const std::string& parent = Scratch::usual_parent())
+      : scratch_(parent), init_(sys::spawn({}, [] { return ::pause(); })) {
     record_ = {.id = kId,
                .oci_version = "1.2.0",
                .bundle = "/b",
@@ -59,8 +55,7 @@ class Container {
   GlobalOptions global() const { return {.root = scratch_.path("root"), .root_given = true}; }
   Status status() const { return query(global(), kId).status; }
 
-  std::unique_ptr<Scratch> scratch_owner_;
-  Scratch& scratch_;
+  Scratch scratch_;
   sys::Child init_;
   Record record_{};
   Intent intent_{};
@@ -196,7 +191,7 @@ TEST_CASE("a container of another boot is stopped, whoever has its pid and even 
 }
 
 TEST_CASE("what lies in memory is of this boot, whatever it says", "[lifecycle]") {
-  Container container(std::make_unique<Scratch>("/dev/shm"));
+  Container container("/dev/shm");
   if (state::boot_of(container.scratch_.fd())) return test::skip("/dev/shm is no tmpfs");
   container.record_.boot_id = container.intent_.boot_id = "";
   container.keep();
